@@ -39,18 +39,27 @@ def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Itera
     Yields:
         File name, title and figure.
     """
+    if is_of_a_group(metric):
+        return  # the size of a slice counts all of its users
     frames = {row: [_read_slices(run.directory) for _, run in complete_runs(own)] for row, own in by_row.items()}
     base, at, rest = metric.partition("@")
     for kind, description in SLICES.items():
         slice_metric = f"{ITEM_METRICS.get(base, base)}{at}{rest}" if kind in OF_ITEMS else metric
         means_by_row = {row: slice_means(own, kind, slice_metric) for row, own in frames.items()}
         means_by_row = {row: means for row, means in means_by_row.items() if len(means) > 1}
+        if kind == "segment" and len({frozenset(own.index) for own in means_by_row.values()}) > 1:
+            continue  # rows that find segments of their own have none in common
         if means_by_row:
             slices = next(iter(means_by_row.values())).nlargest(MAX_SLICES, "n")
             slices = slices.sort_index() if kind in BANDED else slices
             means = pd.DataFrame({row: own["mean"].reindex(slices.index) for row, own in means_by_row.items()}).T
             values, name = (means**0.5, "rmse") if slice_metric == "mse" else (means, slice_metric)
             yield f"slices_{kind}", f"{name} by {description}", _heat_map(values, slices, kind, metric)
+
+
+def is_of_a_group(metric: str) -> bool:
+    """Return whether a metric is of only the users with a history, or of only those without."""
+    return metric.endswith("_history")
 
 
 def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.DataFrame:

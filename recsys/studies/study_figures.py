@@ -26,7 +26,7 @@ from recsys.progress_bar import ProgressBar
 from recsys.studies.budget import budget_curves
 from recsys.studies.curves import learning_curve
 from recsys.studies.outcome import Outcome, complete_runs, outcomes_by_row
-from recsys.studies.slice_figures import slice_figures
+from recsys.studies.slice_figures import is_of_a_group, slice_figures
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import seed_means, user_metrics
 from recsys.studies.study_table import StudyTable
@@ -88,7 +88,7 @@ def write_figures(
             for name, title, fig in chain(_figures(data), _budget(data, budget_curves(runs, table.setting, setting))):
                 _save(fig, directory, name + suffix, title, _subtitle(table.setting, own))
         if (ranks := _ranks_by_protocol(tables)) is not None:
-            _save(ranks, directory, "orders", "Does the protocol change the order?")
+            _save(ranks, directory, "orders", "Ranks of the models in each setting")
 
 
 def _save(fig: Figure, directory: Path, name: str, title: str, subtitle: str = "") -> None:
@@ -138,7 +138,7 @@ def _colours(rows: pd.Index) -> dict[str, str]:
 def _figures(data: _SettingData) -> Iterator[tuple[str, str, Figure]]:
     """Yield the name, title and figure of each figure for which the setting has data."""
     drawings: dict[str, tuple[str, Callable[[_SettingData], Figure | None]]] = {
-        "list_length": (f"{data.metric.partition('@')[0]} by length of the list", _by_list_length),
+        "list_length": (f"{re.sub(r'@[0-9]+', '', data.metric)} by length of the list", _by_list_length),
         "learning_curves": (f"{_curve_metric(data)} on validation by epoch", _learning_curves),
         "popularity_bias": (f"{data.metric} and how popular the films are", _popularity_bias),
         "training_time": (f"{data.metric} and training time", _training_time),
@@ -171,7 +171,7 @@ def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
     for table in tables:
-        of_all_users = [metric for metric in table.metrics if not metric.endswith("_history")]
+        of_all_users = [metric for metric in table.metrics if not is_of_a_group(metric)]
         for metric in (metric for metric in of_all_users if metric.partition("/")[0] == base):
             means = table.statistics[table.statistics["metric"] == metric].set_index("row")["mean"].dropna()
             protocol = " ".join([table.setting, *metric.split("/")[1:]]).replace("sampled", "sampled ")
@@ -243,11 +243,11 @@ def _budget(data: _SettingData, curves: Mapping[str, pd.Series]) -> Iterator[tup
 def _popularity_bias(data: _SettingData) -> Figure | None:
     suffix = "".join(re.findall(r"/sampled\d+", data.metric))
     popularity = data.test_means(f"mean_popularity@10{suffix}")
-    if len(popularity) < 2:
+    if is_of_a_group(data.metric) or popularity.nunique() < 2:  # popularity is of all lists; new films have no ratings
         return None
     fig, ax = _axes(len(popularity))
     _points(ax, popularity, data.test_means(data.metric), data)
-    ax.set(xlabel="mean number of ratings of the films in lists of ten", ylabel=_with_intervals(data))
+    ax.set(xlabel="mean number of ratings\nof the films in lists of ten", ylabel=_with_intervals(data))
     return fig
 
 

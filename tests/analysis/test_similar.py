@@ -65,3 +65,18 @@ def test_related_films_are_of_one_series_or_of_one_director_and_genre(monkeypatc
     related = related_films(items, np.full(4, 10))
     assert related == {"series": {0: {1}, 1: {0, 2}, 2: {1}}, "director": {0: {3}, 3: {0}}}
     assert related_films(items, np.array([10, 9, 9, 9])) == {"series": {}, "director": {}}
+
+
+def test_differences_of_recall_resample_groups_of_related_films(monkeypatch):
+    monkeypatch.syspath_prepend(EXPERIMENT)
+    from measure import difference, groups
+
+    for name in ("measure", "related"):
+        sys.modules.pop(name)
+    related = {4: {3}, 3: {4, 1}, 1: {3}, 0: {5}, 5: {0}}
+    assert groups(related, 6).tolist() == [1, 1, 1, 0, 0]
+    recalls = np.repeat([1.0, 0.0], 20)
+    alone = difference(recalls, np.zeros(40), np.arange(40))
+    together = difference(recalls, np.zeros(40), np.arange(40) // 4)
+    assert alone.mean == together.mean == 0.5
+    assert together.high - together.low > alone.high - alone.low

@@ -330,6 +330,31 @@ def test_sampled_metrics_and_calibration_have_figures(make, tmp_path, drawn):
     assert {"list_length", "calibration", "training_time"} <= set(drawn)
 
 
+def test_popularity_is_drawn_only_if_lists_differ_in_it(make, tmp_path, drawn):
+    same = [outcome(row, make(level, {"test/mean_popularity@10": 0.0})) for row, level in LEVELS.items()]
+    write_report(tmp_path, tmp_path, study(*LEVELS), same)
+    assert "list_length" in drawn
+    assert "popularity_bias" not in drawn
+
+
+def test_popularity_and_slices_are_not_drawn_for_a_group_of_users(make, tmp_path, drawn):
+    metric = "ndcg@10/with_history"
+    planned = [outcome(row, make(level, metric=metric)) for row, level in LEVELS.items()]
+    write_report(tmp_path, tmp_path, study(*LEVELS, metrics=(metric,)), planned)
+    assert "list_length" in drawn
+    assert not {"popularity_bias", "slices_activity"} & set(drawn)
+
+
+@pytest.mark.parametrize(("other", "is_drawn"), [("jazz", True), ("opera", False)])
+def test_segments_are_drawn_only_if_the_rows_share_them(make, tmp_path, drawn, other, is_drawn):
+    planned = [outcome(row, make(LEVELS[row])) for row in ("item_knn", "ease")]
+    for each, name in zip(planned, ("jazz", other), strict=True):
+        own = pd.DataFrame({"slice": "segment", "value": ["rock", name], "n": [4, 6], "ndcg@10": [0.1, 0.3]})
+        own.to_csv(each.run.directory / "slices.csv", index=False)
+    write_report(tmp_path, tmp_path, study("item_knn", "ease"), planned)
+    assert ("slices_segment" in drawn) == is_drawn
+
+
 def test_training_time_is_drawn_in_the_seconds_of_the_table(monkeypatch, outcomes, tmp_path, undrawn):
     drawn = {}
     monkeypatch.setattr(figures, "save", lambda fig, directory, name, *texts: drawn.update({name: fig}))
