@@ -28,6 +28,7 @@ from recsys.config.splits import Splits, split_reader
 from recsys.config.sweep_advice import is_job_of_sweep
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
+from recsys.evaluation.evaluate import check_metric_name
 from recsys.extras import require
 from recsys.metrics.direction import sign
 from recsys.models.base import FitContext, Recommender
@@ -56,6 +57,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         UserError: a setting is not valid, or the data cannot be prepared, split or learned from.
     """
     check_general(cfg)
+    check_metric_name(cfg.optimized_metric)
     count_ratings_for_rules(cfg)
     directory, settings = Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True)
     if process.is_requeued() and is_completed(directory, yaml.safe_load(settings)):

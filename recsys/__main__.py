@@ -42,7 +42,7 @@ def main() -> None:
             arguments = command.parse_intermixed_args(sys.argv[2:])  # settings may follow options
             one_sentence()(module.run)(arguments)
             return
-    parser.parse_args()  # prints the help, or that there is no such command
+    parser.parse_args(sys.argv[1:] or ["--help"])  # prints the help, or that there is no such command
 
 
 if __name__ == "__main__":

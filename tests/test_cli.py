@@ -95,6 +95,7 @@ def test_an_interrupted_command_says_so_in_one_word(command, monkeypatch, capsys
 def test_every_command_has_help(command, capsys):
     assert command("--help") == 0
     listed = capsys.readouterr().out
+    assert (command(), capsys.readouterr().out) == (0, listed)
     listed_ones = ("prepare", "explore", "table", "select", "recommend", "similar", "load", "segments", "importance")
     for name in (*listed_ones, "serve", "refit", "replay"):
         assert name in listed

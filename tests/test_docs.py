@@ -1,18 +1,24 @@
-"""The manual: what its page on adding a model shows works as it stands."""
+"""The manual: what its page on adding a model shows works as it stands, and all commands have arguments that exist."""
 
+import argparse
 import re
 import runpy
 import shlex
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from recsys.config.overrides import complete
 from recsys.studies.runs import read_run
 from tests.training import run_train
 
-PAGE = Path(__file__).parents[1] / "docs" / "add-a-model.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "add-a-model.md"
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("experiments/*/README.md"))]
+COMMAND = re.compile(r"^    [^'\n]*?python (?:train\.py|-m recsys (\w+)) (.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -54,3 +60,26 @@ def test_models_of_the_page_meet_the_contract(folder: Path):
     tests = runpy.run_path(str(folder / "test_mymodels.py"))
     tests["test_pure_svd"]()
     tests["test_metric"]()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_have_arguments_that_exist(page: Path):
+    for name, words in commands(page):
+        if name in ("", "train"):
+            not_installed = "hydra/launcher=slurm"
+            complete("train", [word for word in words if "=" in word and word != not_installed])
+        else:
+            parser = argparse.ArgumentParser()
+            import_module(f"recsys.commands.{name}").add_arguments(parser)
+            parser.parse_intermixed_args(words)
+
+
+def test_there_are_such_commands():
+    assert sum(1 for page in PAGES for _ in commands(page)) > 150
+
+
+def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """The indented commands of a page: the name, "" for train.py, and the arguments."""
+    for name, text in COMMAND.findall(page.read_text().replace("\\\n", " ")):
+        words = shlex.split(text, comments=True)
+        yield name, words[: words.index("||")] if "||" in words else words

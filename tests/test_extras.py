@@ -72,3 +72,10 @@ def test_a_launcher_requires_its_extra(launcher: str, extra: str, monkeypatch: p
     monkeypatch.setitem(sys.modules, EXTRAS[extra][0], None)
     with pytest.raises(UserError, match=rf"'recsys\[{extra}\]'"):
         complete("train", ["model=ease", f"hydra/launcher={launcher}"])
+
+
+def test_a_search_requires_its_extra_before_it_imports_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"'recsys\[search\]'"):
+        complete("train", ["hparams_search=ease"])
+    assert complete("train", ["model=ease"]) == ["model=ease"]

@@ -80,6 +80,9 @@ def test_a_run_that_begins_in_the_place_of_a_finished_one_is_not_finished(train_
 
 def test_resuming_a_finished_run_or_a_directory_without_a_run_is_refused(train_small, tmp_path, capsys):
     assert train_small(f"resume={tmp_path}/nothing") == 2
+    assert f"resume={tmp_path}/nothing does not exist: " in capsys.readouterr().err
+    (tmp_path / "nothing").mkdir()
+    assert train_small(f"resume={tmp_path}/nothing") == 2
     assert "must name a run directory" in capsys.readouterr().err
     assert train_small("model=popularity", f"hydra.run.dir={tmp_path}/run") == 0
     capsys.readouterr()

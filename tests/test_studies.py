@@ -203,6 +203,14 @@ def test_a_command_that_matches_no_run_is_refused(study, capsys):
     assert "No run of the study tiny matches split=folds" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("study")
+def test_the_table_of_a_study_without_runs_is_refused_before_its_configs_are_composed(command, monkeypatch):
+    monkeypatch.setattr("recsys.commands.table.resolve", lambda overrides: pytest.fail("a config was composed"))
+    status, _, err = command("table", "tiny")
+    assert status == 2
+    assert err.startswith("error: No run of tiny is finished: start them with ")
+
+
 @pytest.mark.usefixtures("rows_for_figures")
 def test_a_study_is_published_from_its_runs_and_verified(
     study, command, data, tmp_path, monkeypatch, train_command, capsys

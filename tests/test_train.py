@@ -329,3 +329,17 @@ def test_the_config_of_a_run_can_be_used_in_another_directory(ease, tmp_path):
     (run.directory / "unresolved.yaml").unlink()  # as in runs of earlier versions without Hydra's own folder
     shutil.rmtree(run.directory / ".hydra")
     assert run.config_in(tmp_path / "other") == run.config
+
+
+@pytest.mark.parametrize("metric", ["ndgc@10", "ndcg10", "ndcg", "auc@10"])
+def test_a_run_refuses_a_metric_that_does_not_exist(train_small, tmp_path, capsys, metric):
+    assert train_small("model=ease", f"optimized_metric={metric}", f"hydra.run.dir={tmp_path}/run") == 2
+    assert capsys.readouterr().err == (
+        f"error: optimized_metric must be a metric such as ndcg@10, auc or rmse (got '{metric}').\n"
+    )
+
+
+def test_a_run_may_name_a_metric_that_it_does_not_measure(train_small, tmp_path):
+    settings = ("model=ease", "ks=[5]", "logger=none", f"hydra.run.dir={tmp_path}/run")
+    for metric in ("ndcg@10", "rmse", "precision/relevant", "hr@5/sampled99", "coverage@5"):
+        assert train_small(*settings, f"optimized_metric={metric}") == 0

@@ -79,16 +79,28 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
 
     Raises:
         UserError: a choice, key or setting does not exist, a password is given, which a run would store, or the extra
-            of a launcher is not installed.
+            of a launcher or of searches is not installed.
     """
     refuse_passwords(overrides)
     overrides = [_quoted(override) for override in overrides]
     with config_loader(directory) as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-        for launcher in {str(o.value()) for o in parsed if o.key_or_group == "hydra/launcher"} & LAUNCHERS.keys():
-            require(LAUNCHERS[launcher])
+        _require_extras(parsed)
         unlisted = _unlisted(parsed, config_name, loader)
     return [f"++{override}" if override in unlisted else override for override in overrides]
+
+
+def _require_extras(overrides: Sequence[Override]) -> None:
+    """Check that the extras of launchers and of searches are installed, before slower imports and checks.
+
+    Raises:
+        UserError: a package is missing.
+    """
+    for override in overrides:
+        if override.key_or_group == "hydra/launcher" and str(override.value()) in LAUNCHERS:
+            require(LAUNCHERS[str(override.value())])
+        if override.key_or_group == "hparams_search":
+            require("search")
 
 
 def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoader) -> set[str | None]:

@@ -63,6 +63,8 @@ def _check_interrupted(directory: Path) -> None:
     from recsys.studies.foreign import check_links
     from recsys.studies.runs import is_finished
 
+    if not directory.is_dir():
+        raise UserError(f"resume={directory} does not exist: name the directory of an interrupted run.")
     for name in ("config.yaml", "overrides.yaml"):  # Hydra writes them in this order as a run begins
         if not (directory / ".hydra" / name).is_file():
             raise UserError(

@@ -20,6 +20,8 @@ from recsys.evaluation.slices import slice_averages
 from recsys.metrics.accuracy import ACCURACY, KS
 from recsys.models.base import Recommender
 
+OF_RATINGS = {"rmse", "mae", "precision", "recall", "f1"}  # names of the metrics of predicted ratings
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -106,6 +108,21 @@ def check(
         raise UserError("Metrics of several protocols would have the same names: choose protocols that differ in n.")
 
 
+def check_metric_name(name: str) -> None:
+    """Check that some evaluation computes a metric, whatever its list lengths and protocol are.
+
+    Args:
+        name: name of the metric, such as `ndcg@10/sampled99`.
+
+    Raises:
+        UserError: there is no such metric.
+    """
+    metric, at, k = name.partition("/")[0].partition("@")
+    known = {*ACCURACY, *BEYOND_ACCURACY} if at and k.isdecimal() else OF_RATINGS | {"auc"}
+    if metric not in known:
+        raise UserError(f"optimized_metric must be a metric such as ndcg@10, auc or rmse (got {name!r}).")
+
+
 def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
     """Check that an evaluation computes a metric; suffixes such as `/sampled99` depend on the data and are not checked.
 
@@ -119,9 +136,8 @@ def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
     """
     ranking = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc"}
     ranking |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
-    of_ratings = {"rmse", "mae", "precision", "recall", "f1"}
     metric, _, suffix = name.partition("/")
-    known = of_ratings if protocol is None or suffix == "relevant" else ranking | {"rmse", "mae"}
+    known = OF_RATINGS if protocol is None or suffix == "relevant" else ranking | {"rmse", "mae"}
     one_of("optimized_metric", metric, sorted(known))
 
 

@@ -45,4 +45,4 @@ class FinishedRuns:
         return max(self._runs_of_job(job), key=lambda run: str(run.manifest["finished"]), default=None)
 
     def _runs_of_job(self, job: Job) -> list[Run]:
-        return self.runs.get(identity(self.config_of(job)), [])
+        return self.runs.get(identity(self.config_of(job)), []) if self.runs else []  # composing a config takes long

@@ -336,6 +336,12 @@ def test_recbole_requires_only_interactions(write, prepared):
     folder = write({"toy.inter": "user_id:token\titem_id:token\na\t7\nb\t7\n"})
     dataset = prepared(RecBole(str(folder), name="toy")).dataset
     assert dataset.scale == (1, 1)
+    with pytest.raises(UserError, match=r"has no file other.inter, but toy.inter: choose data.name=toy\.$"):
+        prepared(RecBole(str(folder), name="other"))
+    (folder / "toy.inter").rename(folder / "toy.train.inter")
+    with pytest.raises(UserError, match=r"but toy.train.inter: choose data.name=toy\.$"):
+        prepared(RecBole(str(folder), name="other"))
+    (folder / "toy.train.inter").unlink()
     with pytest.raises(UserError, match=r"other.inter does not exist"):
         prepared(RecBole(str(folder), name="other"))
 

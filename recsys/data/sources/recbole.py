@@ -5,6 +5,7 @@ https://recbole.io/docs/user_guide/data/atomic_files.html
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from recsys.data.clean import LABEL, Cleaning, checked_scale
@@ -12,6 +13,8 @@ from recsys.data.dialect import Reading
 from recsys.data.raw import COLUMNS, Raw, RawTable, Source
 from recsys.data.read import FILE
 from recsys.data.sources.paths import existing
+from recsys.errors import UserError
+from recsys.files import short
 
 # RecBole's names of fields -> standard names, where they differ. Its own files have several names for one field; the
 # first in a file counts.
@@ -80,6 +83,9 @@ class RecBole(Source):
         whole = folder / f"{self.name}.inter"
         parts = {part: folder / f"{self.name}.{part}.inter" for part in _PARTS}
         found = {part: file for part, file in parts.items() if file.exists()}
+        if not whole.exists() and not found and (others := sorted(folder.glob("*.inter"))):
+            name = re.sub(rf"(\.({'|'.join(_PARTS)}))?\.inter$", "", others[0].name)
+            raise UserError(f"{short(folder)} has no file {whole.name}, but {others[0].name}: choose data.name={name}.")
         if whole.exists() or not found:
             return [RawTable("ratings", existing(whole), "atomic", _interaction_columns(whole))]
         tables = []
