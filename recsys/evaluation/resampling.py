@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from recsys.evaluation.intervals import LEVEL, N_RESAMPLES, Interval
 from recsys.evaluation.significance import effect_size
@@ -61,12 +61,13 @@ class Difference:
     def lower_bound(self, error: float) -> float:
         """Return the one-sided lower confidence bound of the difference at level 1 - `error`.
 
-        The bound uses the normal approximation, since resamples cannot estimate quantiles far below 5%.
+        The bound is by Student's t with `n_users` - 1 degrees of freedom, since resamples cannot estimate quantiles far
+        below 5%; NaN for a single user.
 
         Args:
             error: probability, from 0 to 1, that the difference is below the bound.
         """
-        return self.interval.mean + float(ndtri(error)) * self.standard_error
+        return self.interval.mean + float(stdtrit(self.n_users - 1, error)) * self.standard_error
 
 
 def compare(model: UserMetrics, baseline: UserMetrics) -> Difference | None:

@@ -109,3 +109,10 @@ def test_a_single_user_split_and_seed_are_no_evidence():
     assert (found.interval.mean, found.p_value) == (pytest.approx(0.8), 1.0)
     assert np.isnan(found.interval.low)
     assert compare({(0, "a"): users(0.9, 0.7)}, {(0, "a"): users(0.1, 0.1)}).p_value < 1
+
+
+@pytest.mark.parametrize(("n", "quantile"), [(3, -4.302653), (31, -2.042272), (2001, -1.961)])
+def test_lower_bounds_of_few_users_are_those_of_students_t(n, quantile):
+    found = compare({(0, "a"): pd.Series(np.arange(n))}, {(0, "a"): pd.Series(np.zeros(n))})
+    expected = found.interval.mean + quantile * found.standard_error
+    assert found.lower_bound(0.025) == pytest.approx(expected, rel=1e-3)
