@@ -10,15 +10,18 @@ from collections.abc import Sequence
 import numpy as np
 
 SIGNIFICANT = 0.05  # adjusted p-values below this are significant
+_ROUNDING = 1e-12  # differences of two metrics, which are of the order of 1 or above, vary by less through rounding
 
 
 def effect_size(differences: np.ndarray) -> float:
-    """Return the mean of paired differences (n,) divided by their standard deviation; NaN if all are equal or n is 0.
+    """Return the mean of paired differences (n,) divided by their standard deviation.
+
+    It is NaN if n is 0 or all differences are equal, apart from rounding.
 
     This is d_z of Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small, 0.5 medium and
     0.8 large.
     """
-    if not len(differences) or np.ptp(differences) == 0:
+    if not len(differences) or np.ptp(differences) <= _ROUNDING * max(1.0, np.abs(differences).max()):
         return np.nan
     return float(differences.mean() / differences.std(ddof=1))
 

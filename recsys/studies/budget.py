@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.files import read_csv
+from recsys.metrics.direction import sign
 from recsys.studies.plan import row_directory
 from recsys.studies.searches import SEARCH
 from recsys.studies.study import Setting
@@ -27,13 +28,13 @@ def expected_best(values: np.ndarray) -> np.ndarray:
 def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Series]:
     """Return the expected best validation metric by number of configurations, for each row that was searched.
 
-    A pruned trial counts with its value at the epoch of pruning, a failed trial with the lowest value of all trials.
+    A pruned trial counts with its value at the epoch of pruning, a failed trial with the worst value of all trials.
     Interrupted trials do not count.
 
     Args:
         runs: directory of the study's runs.
         name: name of the setting.
-        setting: the setting, whose main metric the searches maximise.
+        setting: the setting, whose main metric the searches optimise; for errors, `trials.csv` has negated values.
 
     Returns:
         A series by name of the row: the expected best value, indexed by the number of configurations, from 1.
@@ -44,6 +45,6 @@ def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Serie
         if file.is_file():
             trials = read_csv(file, ["state", "value"])
             values = trials.loc[trials["state"] != "stopped", "value"]
-            best = expected_best(values.fillna(values.min()).to_numpy(float))
+            best = sign(setting.metrics[0]) * expected_best(values.fillna(values.min()).to_numpy(float))
             curves[row] = pd.Series(best, np.arange(1, len(best) + 1))
     return curves

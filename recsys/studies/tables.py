@@ -26,7 +26,8 @@ MEANING_OF_COMPARISON = "[]: 95% confidence interval. p: adjusted by Holm's meth
 def results(runs: Sequence[Run]) -> pd.DataFrame:
     """Return a frame of runs: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then metrics.
 
-    `settings` lists the model's hyperparameters, metadata and refit that differ between runs of the model.
+    `settings` lists the model's hyperparameters, metadata, refit, reranker, warm start and given segments that differ
+    between runs of the model.
     """
     settings = [_settings(run.config) for run in runs]
     models = [run.config["model"]["_target_"].rpartition(".")[2] for run in runs]
@@ -52,7 +53,15 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     model = flatten(config["model"])  # base models have the seed of the run
     own = {name: value for name, value in model.items() if name != "_target_" and name.rpartition(".")[2] != "seed"}
     metadata = (config.get("metadata") or {}).get("_target_", "release").rpartition(".")[2]
-    return {**own, "metadata": metadata, "refit": config.get("refit")}
+    further = {name: config.get(name) for name in ("refit", "warm_from", "segments_from")}
+    return {**own, "metadata": metadata, **further, **_reranker(config.get("reranker"))}
+
+
+def _reranker(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the class of a reranker as `reranker`, None without one, and its settings as `reranker.trade_off`, ..."""
+    settings = flatten({"reranker": config}) if config else {"reranker": None}
+    target = settings.pop("reranker._target_", None)
+    return settings if target is None else {"reranker": target.rpartition(".")[2], **settings}
 
 
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:

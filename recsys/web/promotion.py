@@ -36,6 +36,7 @@ PROMOTION = "promotion.json"
 USERS, VIEWERS = "users of the data", "viewers new to the data"
 RANKING_MARGIN = 0.1  # with some hundreds of users, smaller losses are within the confidence interval
 ERROR_RATE = 0.025  # of all looks together
+MANY_USERS = 200  # with fewer, more refits are promoted by mistake than `ERROR_RATE` says
 ERROR_MARGIN = 0.01  # 10% of an error is more than the difference between a bias model and the best models
 
 
@@ -119,6 +120,12 @@ class PromotionDecision:
         sentences = [comparison.sentence(self.metric) for comparison in self.comparisons]
         if not any(comparison.who == VIEWERS for comparison in self.comparisons):
             sentences.append(f"The {VIEWERS} are not compared: fewer than two have a test rating.")
+        n_users = min((each.users for each in self.comparisons if each.who == USERS), default=MANY_USERS)
+        if self.promoted and n_users < MANY_USERS:
+            sentences.append(
+                f"With {n_users:,} {USERS}, fewer than {MANY_USERS}, refits that lose more than the margin are "
+                f"promoted more often than in {ERROR_RATE:.1%} of cases."
+            )
         decision = "is now active" if self.promoted else f"is not promoted: {self.served} stays active"
         return [*sentences, f"{self.refit} {decision}."]
 

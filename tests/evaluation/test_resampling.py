@@ -90,3 +90,29 @@ def test_models_share_the_weights_of_users_in_each_draw():
     level = np.random.default_rng(3).random(50)
     draws = resampled_means({"one": {(0, "a"): pd.Series(level)}, "two": {(0, "a"): pd.Series(level + 1)}})
     np.testing.assert_allclose(draws["two"] - draws["one"], 1.0, rtol=1e-5)
+
+
+def test_splits_count_equally_though_one_was_tested_with_more_seeds():
+    """Levels differ between splits, so that a mean over pairs of seed and split would favour the model."""
+    splits = {str(n): pd.Series(np.full(20, 0.5 if n < 10 else 0.1)) for n in range(20)}
+    baseline = {(0, split): values for split, values in splits.items()}
+    model = baseline | {(seed, str(n)): splits[str(n)] for seed in range(1, 5) for n in range(10)}
+    found = compare(model, baseline)
+    assert found.interval.mean == pytest.approx(0)
+    assert found.interval.low < 0 < found.interval.high
+    draws = resampled_means({"model": model})["model"]
+    assert np.nanmean(draws) == pytest.approx(split_means(model).mean(), abs=0.01)
+
+
+def test_a_single_user_split_and_seed_are_no_evidence():
+    found = compare({(0, "a"): users(0.9)}, {(0, "a"): users(0.1)})
+    assert (found.interval.mean, found.p_value) == (pytest.approx(0.8), 1.0)
+    assert np.isnan(found.interval.low)
+    assert compare({(0, "a"): users(0.9, 0.7)}, {(0, "a"): users(0.1, 0.1)}).p_value < 1
+
+
+@pytest.mark.parametrize(("n", "quantile"), [(3, -4.302653), (31, -2.042272), (2001, -1.961)])
+def test_lower_bounds_of_few_users_are_those_of_students_t(n, quantile):
+    found = compare({(0, "a"): pd.Series(np.arange(n))}, {(0, "a"): pd.Series(np.zeros(n))})
+    expected = found.interval.mean + quantile * found.standard_error
+    assert found.lower_bound(0.025) == pytest.approx(expected, rel=1e-3)

@@ -12,6 +12,10 @@ def test_holm_adjusts_the_smallest_most_and_keeps_the_order():
 
 def test_values_that_are_all_equal_have_no_effect_size():
     assert np.isnan(effect_size(np.full(4, 0.25)))
+    values = np.random.default_rng(0).random(50)
+    assert np.ptp(values + 0.1 - values) > 0  # by rounding
+    assert np.isnan(effect_size(values + 0.1 - values))
+    assert np.isnan(effect_size(np.array([0.0, 1e-17, -1e-17])))
 
 
 def test_effect_size_is_the_t_statistic_by_the_root_of_the_number_of_users():

@@ -428,6 +428,15 @@ def test_searches_have_a_figure_of_the_expected_best_by_number_of_configurations
     assert "budget" in names
 
 
+def test_the_expected_best_of_an_error_is_the_error_itself(tmp_path):
+    """A search maximises negated errors, with which `trials.csv` is written."""
+    folder = tmp_path / "folds" / "ease" / "search"
+    folder.mkdir(parents=True)
+    pd.DataFrame({"state": "complete", "value": [-0.9, -1.1]}).to_csv(folder / "trials.csv", index=False)
+    setting = replace(study("ease").settings["folds"], metrics=("rmse",))
+    assert budget_curves(tmp_path, "folds", setting)["ease"].tolist() == pytest.approx([1.0, 0.95])
+
+
 def test_the_expected_best_is_the_mean_over_all_draws():
     values = np.array([0.3, 0.1, 0.4])
     expected = [np.mean([max(draw) for draw in product(values, repeat=n)]) for n in (1, 2, 3)]

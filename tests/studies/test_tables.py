@@ -197,3 +197,21 @@ def test_runs_on_other_metadata_do_not_share_a_row():
     runs = [run("Content", 0, 0.1), run("Content", 0, 0.3)]
     runs[1].config["metadata"] = {"_target_": "recsys.data.metadata.TMDB5000"}
     assert list(results(runs)["settings"]) == ["metadata=release", "metadata=TMDB5000"]
+
+
+def test_runs_with_other_rerankers_warm_starts_or_segments_do_not_share_a_row():
+    runs = [run("EASE", 0, 0.1 * n) for n in range(5)]
+    for n, trade_off in ((1, 0.2), (2, 0.5)):
+        target = "recsys.evaluation.reranking.Calibrated"
+        runs[n].config["reranker"] = {"_target_": target, "trade_off": trade_off}
+    runs[3].config["warm_from"] = "outputs/earlier"
+    runs[4].config["segments_from"] = "outputs/segments"
+    plain = "warm_from=None segments_from=None reranker="
+    assert list(results(runs)["settings"]) == [
+        f"{plain}None",
+        f"{plain}Calibrated reranker.trade_off=0.2",
+        f"{plain}Calibrated reranker.trade_off=0.5",
+        "warm_from=outputs/earlier segments_from=None reranker=None",
+        "warm_from=None segments_from=outputs/segments reranker=None",
+    ]
+    assert len(table(runs, ["test/ndcg@10"])) == 5

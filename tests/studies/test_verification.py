@@ -61,6 +61,18 @@ def test_deviations_are_those_of_the_seeds_of_the_row(tmp_path):
     assert of_row["EASE"].isna().all()
 
 
+def test_metrics_that_are_equal_for_all_seeds_may_differ_by_the_tolerance_on_another_platform(tmp_path):
+    rows = [("last", "", "MF", seed, "complete", value, 0.1) for seed, value in enumerate((0.2, 0.3, 0.4))]
+    columns = ["setting", "variant", "row", "seed", "status", "test/ndcg@10", "test/ndcg@10/without_history"]
+    frame = pd.DataFrame(rows, columns=columns).assign(seconds_fit=1.0, machine="one")
+    frame.to_csv(tmp_path / "runs.csv", index=False)
+    published = published_run(tmp_path / "runs.csv", row="MF", seed=0)
+    deviations = seed_deviations(tmp_path / "runs.csv", published)
+    for value, agrees in ((0.1000001, True), (0.102, False)):
+        repeated = pd.Series({**published, "machine": "another", "test/ndcg@10/without_history": value})
+        assert Verification(published, repeated, deviations, tolerance=0.01).agrees == agrees
+
+
 def test_results_of_another_split_are_not_comparable():
     assert not verified(split="another").agrees
     assert "not comparable: split differs" in verified(split="another").sentences()[0]

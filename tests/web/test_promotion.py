@@ -92,6 +92,13 @@ def test_fewer_than_two_viewers_are_not_compared_and_the_decision_says_so():
     )
 
 
+@pytest.mark.parametrize(("n_users", "warns"), [(199, True), (200, False)])
+def test_a_decision_on_few_users_says_that_mistakes_are_more_frequent(n_users, warns):
+    comparisons = promotion_test({"RUN": Finds([])}, np.arange(N_USERS) < n_users).compare(Finds([]), None)
+    sentences = PromotionDecision("RUN", "refit", "hr@10", 1, comparisons).sentences()
+    assert any(f"With {n_users} users of the data, fewer than 200" in sentence for sentence in sentences) == warns
+
+
 def test_fewer_than_two_users_of_the_data_are_refused():
     with pytest.raises(UserError, match="fewer than two users of the data"):
         promotion_test({"RUN": Finds([])}, np.arange(N_USERS) == 0)

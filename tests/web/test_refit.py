@@ -403,7 +403,8 @@ def test_the_command_trains_in_another_process_and_prints_the_decision(ease, fee
     rates("web-1", 0, 2, 4, 6)
     status, out, _ = command("refit", ease, "--store", feedback.address.url)
     assert status == 0
-    figures, _, decision = out.splitlines()
+    figures, _, few_users, decision = out.splitlines()
+    assert "fewer than 200" in few_users
     assert figures.startswith("ndcg@10 of 30 users of the data:")
     assert decision.startswith(str(rollout.active(ease)))
     log = (rollout.active(ease) / "train.log").read_text()
