@@ -157,7 +157,7 @@ class TwoTowerModule(HistoryModule):
         d = self.user_ids.embedding_dim
         vectors, history, popularity = embedded.split([d, d, 1], dim=1)
         if self.normalized == "both":
-            vectors = F.normalize(vectors)
+            vectors = _unit(vectors)
         return ItemTower(vectors, history, popularity.squeeze(1))
 
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class TwoTowerModule(HistoryModule):
         own = masked_rows(self.user_ids(queries.users), self.user_id_dropout, self.training)
         users = rated.pooled(history, weights) + self.user_facts(queries.users)
         if self.normalized != "neither":
-            users = F.normalize(users)
+            users = _unit(users)
         return F.dropout(users, self.dropout, self.training) + own
 
     def logits(self, users: Tensor, items: ItemTower) -> Tensor:
@@ -331,6 +331,17 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
             f"{train.n_users:,} users",
             "lower model.embedding_dim, or choose model.loss=sampled_softmax",
         )
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Return vectors (B, d) scaled to unit length; zero vectors remain zero, and their gradients are not scaled.
+
+    `F.normalize` multiplies gradients at zero by 1e12. In the first steps, the vector of a user is zero if the whole
+    history is masked. Adam's second moments of the user's features would then be so large that they would not be
+    trained any further.
+    """
+    lengths = vectors.norm(dim=1, keepdim=True)
+    return vectors / lengths.where(lengths > 0, 1.0)
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:
