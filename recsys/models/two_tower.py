@@ -33,7 +33,7 @@ from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, Read
 from recsys.models.neural.embeddings import UserTable
 from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
-from recsys.models.neural.sampling import Interactions, shared_candidates
+from recsys.models.neural.sampling import Interactions, popularity_weights, shared_candidates
 from recsys.models.recency import HalfLife, check_half_life
 
 USER_FEATURES = ("age_group", "gender", "occupation")
@@ -86,7 +86,7 @@ class SharedSampledSoftmax(ByUser):
     def bind(self, train: Interactions) -> None:
         """See `Objective.bind`; computes the probability with which each item is drawn."""
         self.item_counts = train.item_counts
-        weights = torch.where(self.item_counts > 0, self.item_counts.double() ** self.negative_power, 0.0)
+        weights = popularity_weights(self.item_counts, self.negative_power, rated_only=True)
         self.draw = (weights / weights.sum()).float()
         self.n_users = train.n_raters
 
