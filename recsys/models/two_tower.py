@@ -104,6 +104,9 @@ class TwoTowerModule(HistoryModule):
     of the user's features (`FeatureEmbedding`), scaled to unit length, plus an embedding of the user's id. The setting
     `normalized` determines whether u alone, both u and v_i, or neither are scaled.
 
+    In training, the items that a user is to be matched with are also those of the user's history, as in an autoencoder,
+    whereas Covington et al. predict a later item from earlier ones. `history_dropout` masks some of the history.
+
     Args:
         text: float32 (n_items, d_text) sentence embeddings of the items, which are not trained.
         features: CSR float32 (n_items, f) binary features of items.
