@@ -6,7 +6,8 @@ priors, as in Porteous, Asuncion and Welling, "Bayesian Matrix Factorization wit
 Mixtures", AAAI 2010, and Simm et al., "Macau: Scalable Bayesian Factorization with High-Dimensional Side Information
 Using MCMC", MLSP 2017. One kind of side information is which items a user rated, whatever the rating, and which users
 rated an item: Rendle, Zhang and Koren, "On the Difficulty of Evaluating Baselines: A Study on Recommender Systems",
-2019, section 3.1. In comments and docstrings, a side is the users or the items.
+2019, section 3.1. Unlike in the first paper, vectors include biases, and the precision alpha of a rating is not fixed
+but drawn too, with a gamma prior. In comments and docstrings, a side is the users or the items.
 """
 
 from __future__ import annotations

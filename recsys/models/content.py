@@ -122,8 +122,8 @@ class Content(ContentProfile, EmbedsHistories):
 class ContentKNN(ItemToItem):
     """Scores an item by the sum of its cosines to the items in the history that are among its neighbours.
 
-    The neighbours of an item are the k items with the most similar documents. Only items with training ratings can be
-    neighbours, since histories rarely contain others.
+    The neighbours of an item are the k items with the most similar documents, less those whose cosine is not above
+    zero. Only items with training ratings can be neighbours, since histories rarely contain others.
 
     Args:
         encoder: settings of the text encoder, with its class in `_target_`.

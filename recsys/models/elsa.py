@@ -30,7 +30,7 @@ class NormalisedSquaredError(ByUser):
 
     def loss(self, module: ELSAModule, batch: QueryBatch) -> Tensor:
         """See `Objective.loss`: |x / |x| - s / |s||^2 = 2 - 2 x . s / (|x| |s|), with interactions x and scores s."""
-        scores, history = module(batch), batch.history
+        scores, history = module(batch).float(), batch.history  # sums over many items need float32
         products = history.sums(scores[history.rows, history.items])
         lengths = scores.norm(dim=1) * history.lengths.sqrt()
         return (2 - 2 * products / lengths.clamp(min=torch.finfo(scores.dtype).tiny)).mean()
@@ -58,8 +58,8 @@ class ELSAModule(HistoryModule):
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """Return the scores of all items, (B, n_items); `items` is ignored."""
         history, vectors = queries.history, self.item_embeddings()
-        own = (history.rows, history.items)
-        return (self._encode(queries, vectors) @ vectors.T).index_put(own, -history.weights, accumulate=True)
+        scores, own = self._encode(queries, vectors) @ vectors.T, (history.rows, history.items)
+        return scores.index_put(own, -history.weights.to(scores.dtype), accumulate=True)
 
     def _encode(self, queries: QueryBatch, vectors: Tensor) -> Tensor:
         history = queries.history

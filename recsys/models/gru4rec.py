@@ -2,7 +2,9 @@
 
 Hidasi and Karatzoglou, "Recurrent Neural Networks with Top-k Gains for Session-based Recommendations", CIKM 2018, with
 its constrained embedding (items have the same vectors as input and as output) and the cross-entropy over the whole
-catalogue.
+catalogue. Unlike in the paper, a linear map leads from states to the space of the vectors, items have no biases, and a
+step trains on whole sequences, through all of whose positions gradients flow, rather than on the next item of each of
+several parallel sessions.
 """
 
 from __future__ import annotations

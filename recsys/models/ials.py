@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
-from recsys.errors import check_finite, check_not_negative, check_positive, check_seed
+from recsys.errors import UserError, check_finite, check_not_negative, check_positive, check_seed
 from recsys.models.base import ExplainsByRemoval
 from recsys.models.factors import Factorisation
 
@@ -128,6 +128,9 @@ class IALS(Factorisation, ExplainsByRemoval):
 
         where H_u has the vectors of the row's columns, and the diagonal of C has their values in `rated`: 1 (equation
         8), or weights by plays and recency.
+
+        Raises:
+            UserError: the system of a row is singular, since the penalty is too small.
         """
         m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()
@@ -139,7 +142,13 @@ class IALS(Factorisation, ExplainsByRemoval):
             systems = weighted.mT @ chosen + common
             systems.diagonal(dim1=1, dim2=2).add_(l2[rows, None])
             targets = weighted.sum(dim=1).unsqueeze(2)  # (b, d, 1)
-            solved[rows] = torch.cholesky_solve(targets, torch.linalg.cholesky(systems)).squeeze(2)
+            try:
+                solved[rows] = torch.cholesky_solve(targets, torch.linalg.cholesky(systems)).squeeze(2)
+            except torch.linalg.LinAlgError as error:
+                raise UserError(
+                    f"l2 and unobserved_weight must be larger for these data (got {self.l2:g} and "
+                    f"{self.unobserved_weight:g})."
+                ) from error
         return solved
 
     def _l2(self, counts: Tensor, n_columns: int) -> Tensor:

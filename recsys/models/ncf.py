@@ -25,7 +25,6 @@ from recsys.models.neural import EmbeddingModule, NeuralModule, NeuralRecommende
 from recsys.models.neural.callbacks import TrainingFingerprint
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
 from recsys.models.neural.fold_in import FoldsIn
-from recsys.models.neural.monitors import Scorer
 from recsys.models.neural.validation import batches, summary
 
 ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # weights of the GMF part that validation compares
@@ -314,9 +313,9 @@ class NeuMF(FoldsIn):
         monitor = self.objective().monitor
         measured: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {alpha: [] for alpha in ALPHAS}
         for rows in batches(valid, np.arange(valid.n_queries)):
-            parts = _ScoredOnce(gmf), _ScoredOnce(mlp)
+            fused = _Fused(gmf, mlp, self.rating_mean)
             for alpha in ALPHAS:
-                fused = _WeightedSum(*parts, alpha, self.rating_mean)
+                fused.alpha = alpha
                 measured[alpha].append(monitor.measure(fused, rows, valid))
         if (shard := valid.known.shard) is not None:
             measured = {a: [part for own in shard.of_each(of_own) for part in own] for a, of_own in measured.items()}
@@ -326,38 +325,30 @@ class NeuMF(FoldsIn):
         return best
 
 
-class _ScoredOnce:
-    """Scores by a module the first time, and then returns the same scores, for a caller that repeats its query.
+class _Fused:
+    """Scores by alpha times the scores of one module plus 1 - alpha times those of another, and a constant.
 
-    `score` and `predict` share the stored result, so a caller must use only one of them.
+    Each module scores only once, for a caller that repeats its query with other values of `alpha`. `score` and
+    `predict` share the stored scores, so a caller must use only one of them.
     """
 
-    def __init__(self, module: NeuralModule) -> None:
-        self.module = module
-        self.scores: np.ndarray | None = None
+    alpha: float
+
+    def __init__(self, gmf: NeuralModule, mlp: NeuralModule, constant: float) -> None:
+        self.modules, self.constant = (gmf, mlp), constant
+        self.scores: list[np.ndarray] = []
 
     def score(self, query: Query) -> np.ndarray:
-        if self.scores is None:
-            self.scores = self.module.score(query)
-        return self.scores
+        self.scores = self.scores or [module.score(query) for module in self.modules]
+        return self._sum()
 
     def predict(self, pairs: Pairs) -> np.ndarray:
-        if self.scores is None:
-            self.scores = self.module.predict(pairs)
-        return self.scores
+        self.scores = self.scores or [module.predict(pairs) for module in self.modules]
+        return self._sum()
 
-
-class _WeightedSum:
-    """Scores by alpha times the scores of one model plus 1 - alpha times those of another, and a constant."""
-
-    def __init__(self, gmf: Scorer, mlp: Scorer, alpha: float, constant: float) -> None:
-        self.gmf, self.mlp, self.alpha, self.constant = gmf, mlp, alpha, constant
-
-    def score(self, query: Query) -> np.ndarray:
-        return self.alpha * self.gmf.score(query) + (1 - self.alpha) * self.mlp.score(query) + self.constant
-
-    def predict(self, pairs: Pairs) -> np.ndarray:
-        return self.alpha * self.gmf.predict(pairs) + (1 - self.alpha) * self.mlp.predict(pairs) + self.constant
+    def _sum(self) -> np.ndarray:
+        gmf, mlp = self.scores
+        return self.alpha * gmf + (1 - self.alpha) * mlp + self.constant
 
 
 def _hidden_layer(width_in: int, width_out: int) -> nn.Linear:

@@ -12,16 +12,16 @@ BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of e
 
 
 def largest(values: np.ndarray, k: int) -> sparse.csr_matrix:
-    """Return the k largest values of each row, less those that are zero, as CSR (B, n).
+    """Return the k largest values of each row, less those that are not above zero, as CSR (B, n).
 
     Args:
-        values: float32 (B, n), not negative.
+        values: float32 (B, n).
         k: number of values of each row; which of several equal values are chosen is arbitrary.
     """
     n_rows, n = values.shape
     k = min(k, n)
     columns = np.argpartition(values, n - k, axis=1)[:, n - k :]  # (B, k)
-    chosen = np.take_along_axis(values, columns, axis=1)
+    chosen = np.maximum(np.take_along_axis(values, columns, axis=1), 0)
     sparse_values = sparse.csr_matrix((chosen.ravel(), columns.ravel(), np.arange(n_rows + 1) * k), shape=(n_rows, n))
     sparse_values.eliminate_zeros()
     return sparse_values

@@ -108,7 +108,9 @@ def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, sta
     In each round, weights that are assumed to be positive are solved for, and the others are zero. A weight is wrong if
     it is assumed to be positive but solved to be negative, or assumed to be zero although the objective would fall with
     a positive value. The assumption is reversed for all wrong weights or, if that repeatedly does not reduce their
-    number, for the last of them only, which is slower but always terminates.
+    number, for the last of them only, which is slower but always terminates. From then on, gradients are computed in
+    double precision: those of items with 100,000 ratings have rounding errors above `MAX_GRADIENT` in single precision,
+    so that a weight could be wrong by turns.
 
     Args:
         gram: float32 (n, n), symmetric.
@@ -119,14 +121,14 @@ def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, sta
     Returns:
         float64 (n,) weights w.
     """
-    positive, fewest_wrong, patience = start, len(target), PATIENCE
+    positive, fewest_wrong, patience, precision = start, len(target), PATIENCE, gram.dtype
     while True:
         rows = gram[positive]  # (k, n)
         system = rows[:, positive] + l2 * np.eye(len(rows))
         solved = np.linalg.solve(system, target[positive])  # float64 (k,)
         weights = np.zeros(len(target))
         weights[positive] = solved
-        wrong = np.where(positive, weights < 0, target - solved.astype(gram.dtype) @ rows > MAX_GRADIENT)
+        wrong = np.where(positive, weights < 0, target - solved.astype(precision) @ rows > MAX_GRADIENT)
         n_wrong = int(np.count_nonzero(wrong))
         if n_wrong == 0:
             return weights
@@ -136,4 +138,5 @@ def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, sta
             patience -= 1
         else:
             wrong[: np.flatnonzero(wrong)[-1]] = False
+            precision = np.dtype(np.float64)
         positive = positive ^ wrong

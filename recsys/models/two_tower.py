@@ -33,7 +33,7 @@ from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, Read
 from recsys.models.neural.embeddings import UserTable
 from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
-from recsys.models.neural.sampling import Interactions, shared_candidates
+from recsys.models.neural.sampling import Interactions, popularity_weights, shared_candidates
 from recsys.models.recency import HalfLife, check_half_life
 
 USER_FEATURES = ("age_group", "gender", "occupation")
@@ -86,7 +86,7 @@ class SharedSampledSoftmax(ByUser):
     def bind(self, train: Interactions) -> None:
         """See `Objective.bind`; computes the probability with which each item is drawn."""
         self.item_counts = train.item_counts
-        weights = torch.where(self.item_counts > 0, self.item_counts.double() ** self.negative_power, 0.0)
+        weights = popularity_weights(self.item_counts, self.negative_power, rated_only=True)
         self.draw = (weights / weights.sum()).float()
         self.n_users = train.n_raters
 
@@ -103,6 +103,9 @@ class TwoTowerModule(HistoryModule):
     and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the embedding
     of the user's features (`FeatureEmbedding`), scaled to unit length, plus an embedding of the user's id. The setting
     `normalized` determines whether u alone, both u and v_i, or neither are scaled.
+
+    In training, the items that a user is to be matched with are also those of the user's history, as in an autoencoder,
+    whereas Covington et al. predict a later item from earlier ones. `history_dropout` masks some of the history.
 
     Args:
         text: float32 (n_items, d_text) sentence embeddings of the items, which are not trained.
@@ -157,7 +160,7 @@ class TwoTowerModule(HistoryModule):
         d = self.user_ids.embedding_dim
         vectors, history, popularity = embedded.split([d, d, 1], dim=1)
         if self.normalized == "both":
-            vectors = F.normalize(vectors)
+            vectors = _unit(vectors)
         return ItemTower(vectors, history, popularity.squeeze(1))
 
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
@@ -172,7 +175,7 @@ class TwoTowerModule(HistoryModule):
         own = masked_rows(self.user_ids(queries.users), self.user_id_dropout, self.training)
         users = rated.pooled(history, weights) + self.user_facts(queries.users)
         if self.normalized != "neither":
-            users = F.normalize(users)
+            users = _unit(users)
         return F.dropout(users, self.dropout, self.training) + own
 
     def logits(self, users: Tensor, items: ItemTower) -> Tensor:
@@ -331,6 +334,17 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
             f"{train.n_users:,} users",
             "lower model.embedding_dim, or choose model.loss=sampled_softmax",
         )
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Return vectors (B, d) scaled to unit length; zero vectors remain zero, and their gradients are not scaled.
+
+    `F.normalize` multiplies gradients at zero by 1e12. In the first steps, the vector of a user is zero if the whole
+    history is masked. Adam's second moments of the user's features would then be so large that they would not be
+    trained any further.
+    """
+    lengths = vectors.norm(dim=1, keepdim=True)
+    return vectors / lengths.where(lengths > 0, 1.0)
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:

@@ -39,6 +39,13 @@ def test_ials_is_alternating_ridge_regression(timed: Dataset, power, numbers, mo
     np.testing.assert_allclose(model.user_factors, users, atol=1e-4)
 
 
+@pytest.mark.parametrize("settings", [{"l2": 0.0}, {"unobserved_weight": 0.0}], ids=str)
+def test_penalties_that_leave_a_singular_system_are_an_error(settings):
+    train = Dataset.from_arrays([0, 0, 1], [0, 1, 1], n_users=3, n_items=3)  # user 2 and item 2 have no ratings
+    with pytest.raises(UserError, match="l2 and unobserved_weight must be larger for these data"):
+        IALS(8, **settings).fit(train)
+
+
 def test_als_folds_in_a_history_by_the_normal_equations_of_its_paper(timed: Dataset):
     model = ALS(4, l2=0.5, confidence=3.0).fit(timed)
     y = model.item_factors.astype(np.float64)

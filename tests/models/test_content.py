@@ -93,6 +93,17 @@ def test_neighbours_are_items_with_ratings_and_never_the_item_itself(dataset):
     np.testing.assert_allclose(scores[0], weights[0] + weights[1], rtol=1e-6)
 
 
+def test_items_with_a_negative_cosine_are_no_neighbours(dataset, monkeypatch):
+    angles = np.arange(6.0)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    monkeypatch.setattr("recsys.models.content.encode_items", lambda *_: vectors)
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, 0)
+    cosines[5] = 0  # item 5 has no ratings
+    weights = ContentKNN(TFIDF, k=6).fit(dataset).item_weights.toarray()
+    np.testing.assert_allclose(weights, np.maximum(cosines, 0), atol=1e-6)
+
+
 def test_sparse_vectors_are_not_accepted_as_embeddings(dataset):
     with pytest.raises(UserError, match=r"give encoder\.n_components=256, or tfidf"):
         Content(TFIDF).fit(dataset)

@@ -41,6 +41,13 @@ def test_the_loss_is_the_squared_distance_of_unit_vectors(batch: QueryBatch, x: 
     torch.testing.assert_close(NormalisedSquaredError().loss(module, batch), expected)
 
 
+def test_the_loss_in_half_precision_is_about_that_in_single_precision(batch: QueryBatch):
+    module, objective = ELSAModule(3, 10, embedding_dim=4), NormalisedSquaredError()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = objective.loss(module, batch)
+    torch.testing.assert_close(loss, objective.loss(module, batch), rtol=0.02, atol=0)
+
+
 def test_memory_grows_with_the_items_and_not_with_their_pairs(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 10**9)
     many = Dataset.from_arrays(timed.users, timed.items, n_items=100_000)

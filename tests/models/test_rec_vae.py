@@ -38,6 +38,22 @@ def test_the_prior_is_a_mixture_of_a_standard_normal_the_earlier_encoder_and_a_w
     torch.testing.assert_close(module.log_prior(z, queries.history), mixture.log_prob(z))
 
 
+def test_the_encoder_adds_all_earlier_layers_to_each_layer(module, queries):
+    encoder = module.encoder
+    x = torch.zeros(3, 10)
+    for row, items in enumerate(HISTORIES):
+        x[row, items] = 1 / math.sqrt(len(items))
+    layers = [x @ encoder.items.weight + encoder.bias]
+    for layer in [*encoder.layers, None]:
+        z = layers[-1] * torch.sigmoid(layers[-1])  # swish
+        centred = z - z.mean(dim=1, keepdim=True)
+        layers[-1] = centred / (centred.square().mean(dim=1, keepdim=True) + 0.1).sqrt()
+        if layer is not None:
+            layers.append(layers[-1] @ layer.weight.T + layer.bias + sum(layers))
+    expected = layers[-1] @ encoder.to_posterior.weight.T + encoder.to_posterior.bias
+    torch.testing.assert_close(torch.cat(encoder(queries.history), dim=1), expected)
+
+
 def test_the_loss_of_the_encoder_is_the_negative_elbo_with_a_weight_that_grows_with_the_history(module, queries):
     torch.manual_seed(1)
     loss = CompositeELBO(kl_weight=0.3).encoder_loss(module, queries)

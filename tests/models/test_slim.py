@@ -57,6 +57,20 @@ def test_a_regression_is_solved_from_any_start(monkeypatch, share, patience):
     np.testing.assert_allclose(weights, nnls(matrix, values)[0], atol=1e-4)
 
 
+def test_rounding_errors_of_large_counts_do_not_reverse_a_weight_forever(monkeypatch):
+    n_raters, n_shared, l2 = 300_000, 100_000, 200.0
+    gram = np.array([[n_raters, n_shared], [n_shared, n_raters]], np.float32)
+    weight = 250_000 / (n_raters + l2)
+    target = np.array([250_000, weight * n_shared - 1e-4])  # the objective rises with a positive second weight
+    in_single_precision = float(np.float32(weight) * np.float32(n_shared))
+    assert target[1] - in_single_precision > slim.MAX_GRADIENT  # but seems to fall
+
+    solutions = iter([np.linalg.solve] * 100)  # more is endless
+    monkeypatch.setattr(np.linalg, "solve", lambda *system: next(solutions)(*system))
+    weights = slim._nonnegative_regression(gram, l2, target, start=np.array([True, False]))
+    np.testing.assert_array_equal(weights, [weight, 0.0])
+
+
 def test_l1_makes_weights_sparse(timed: Dataset):
     dense, sparser = (SLIM(l1, 1.0).fit(timed).item_weights for l1 in (0.0, 8.0))
     assert sparser.nnz < 0.5 * dense.nnz

@@ -15,6 +15,7 @@ from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.base import FitContext, load
 from recsys.models.neural.content import FEATURES_WEIGHT
+from recsys.models.neural.objectives import softmax_loss
 from recsys.models.two_tower import TwoTower
 
 SVD = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 4, "min_count": 1}
@@ -159,6 +160,22 @@ def test_vectors_have_the_lengths_of_the_setting(dataset: Dataset, normalized: s
     users, items = (np.linalg.norm(table, axis=1) for table in (model.user_embeddings(), model.item_embeddings()))
     assert np.allclose(users, 1, atol=1e-5) == (normalized != "neither")
     assert np.allclose(items, 1, atol=1e-5) == (normalized == "both")
+
+
+@pytest.mark.parametrize("normalized", ["users", "both"])
+def test_gradients_at_zero_vectors_have_the_size_of_others(dataset: Dataset, normalized: str):
+    # The histories of all users are masked, and their features start at zero, as do the ids of items, which here are
+    # the only information about the last item.
+    settings = SMALL | {"max_epochs": 1, "normalized": normalized, "history_dropout": 1.0, "id_dropout": 0.0}
+    module = TwoTower(**settings).fit(dataset).module.train()
+    torch.nn.init.zeros_(module.user_facts.table)
+    torch.nn.init.zeros_(module.ids.weight)
+    module.text[9] = 0.0
+    torch.nn.init.zeros_(module.facts.table)
+    logits, history = module.logits_among(module.batch(dataset.query(np.arange(30))), torch.arange(12))
+    softmax_loss(logits, history).backward()
+    for table in (module.user_facts.table, module.ids.weight):
+        assert 0 < table.grad.abs().max() < 100
 
 
 @pytest.mark.parametrize("learn", [True, False])

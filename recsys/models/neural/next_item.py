@@ -96,7 +96,6 @@ class SampledNextItem(NextItem):
 
     def bind(self, train: Interactions) -> None:
         """See `Objective.bind`."""
-        self.n_items = train.n_items
         self.sampler = ItemSampler(train, self.n_negatives, self.negative_power, self.rated_only)
 
     def logits(self, module: SequenceModule, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
@@ -139,8 +138,8 @@ class GBCE(SampledNextItem):
 
     Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
     Sampling", RecSys 2023, equations 13 to 16. sigmoid(s) of the next item is raised to the power
-    b = a (t (1 - 1 / a) + 1 / a), where a is the share of the other items that are drawn. This corrects the
-    overconfidence caused by a small number of negatives.
+    b = a (t (1 - 1 / a) + 1 / a), where a is the number of negatives divided by that of the other items that can be
+    drawn. This corrects the overconfidence caused by a small number of negatives.
 
     Unlike in the paper, s is the logit plus log(b / n), the log-odds of an average item. Without this constant, all
     vectors first learn it as a common component, which masks the differences between items, and training is no more
@@ -172,7 +171,7 @@ class GBCE(SampledNextItem):
     def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
         """See `Objective.loss`."""
         positive, negative = self.logits(module, batch)
-        drawn = min(1.0, self.n_negatives / max(1, self.n_items - 1))
+        drawn = min(1.0, self.n_negatives / max(1, self.sampler.n_items - 1))
         power = drawn * (self.calibration * (1 - 1 / drawn) + 1 / drawn)
         prior = math.log(power / self.n_negatives)
         n_scores = len(positive) * (1 + self.n_negatives)

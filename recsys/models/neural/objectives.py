@@ -116,7 +116,8 @@ class BPR(Sampled):
     """Bayesian personalised ranking: -log(sigmoid(x_i - x_j)), averaged over pairs of a positive i and a negative j.
 
     Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI
-    2009, without the paper's regularisation, which `Optimization.weight_decay` can replace.
+    2009, without the paper's regularisation, which `Optimization.weight_decay` can replace. An epoch has each positive
+    once, whereas the paper draws positives with replacement.
     """
 
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:

@@ -120,12 +120,12 @@ class NegativeSampler:
         return torch.empty_like(keys, dtype=torch.bool).scatter_(0, places, self.keys[found] == ordered)
 
 
-def popularity_weights(item_counts: Tensor, power: float) -> Tensor:
+def popularity_weights(item_counts: Tensor, power: float, rated_only: bool = False) -> Tensor:
     """Return weights of items in proportion to popularity ** power, float64 (n_items,).
 
-    Items without training interactions have weight 0, unless the power is 0.
+    Items without training interactions have weight 0, unless the power is 0 and `rated_only` is False.
     """
-    return torch.where(item_counts > 0, item_counts.double() ** power, float(power == 0))
+    return torch.where(item_counts > 0, item_counts.double() ** power, float(power == 0 and not rated_only))
 
 
 @dataclass(frozen=True)

@@ -127,16 +127,16 @@ class ItemSampler:
         rated_only: whether a power of 0 does not draw items without training interactions either.
 
     Attributes:
-        log_q: float32 (n_items,) log probability of each item in a draw.
+        n_items: number of items that can be drawn.
+        log_q: float32 (n_items,) log probability of each item of the catalogue in a draw.
     """
 
     positions_per_draw = 128  # size of a group, for which the vectors of the negatives are gathered once
 
     def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0, rated_only: bool = False) -> None:
         self.n_negatives = n_negatives
-        weights = popularity_weights(train.item_counts, power)
-        if rated_only:
-            weights = weights * (train.item_counts > 0)
+        weights = popularity_weights(train.item_counts, power, rated_only)
+        self.n_items = int(weights.count_nonzero())
         self.weights = weights / weights.sum()
         self.log_q = self.weights.log().float()
 

@@ -1,5 +1,7 @@
 """Epochs of sequences, objectives by position, and what any model of sequences does with a history."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -171,10 +173,14 @@ def scores_by_position(given: GivenStates, batch) -> list[tuple[float, list[floa
     return rows
 
 
-def test_gbce_is_that_of_the_paper_position_by_position_from_the_prior(given: GivenStates, train: Interactions):
-    objective = GBCE(n_negatives=3, calibration=0.75)
-    batch = batch_of_one(objective, train)
-    alpha = 3 / 5
+@pytest.mark.parametrize("settings", [{}, {"rated_only": True}, {"negative_power": 1.0}], ids=str)
+@pytest.mark.parametrize("n_rated", [5, 6])
+def test_gbce_is_that_of_the_paper_position_by_position_from_the_prior(
+    given: GivenStates, train: Interactions, n_rated: int, settings: dict[str, Any]
+):
+    objective = GBCE(n_negatives=3, calibration=0.75, **settings)
+    batch = batch_of_one(objective, Interactions(sequences(np.arange(41) % n_rated, n_items=6), CPU))
+    alpha = 3 / ((n_rated if settings else 6) - 1)
     beta = alpha * (0.75 * (1 - 1 / alpha) + 1 / alpha)
 
     def sigmoid(logit: float) -> float:
