@@ -277,6 +277,7 @@ def _written(frame: pd.DataFrame, file: Path) -> str:
         for column, values in frame.items()
         if column in LIST_COLUMNS
     }
-    with duckdb.connect() as connection:
+    # All rows determine the type of a column of objects: a sample could miss the only text or fraction among integers.
+    with duckdb.connect(config={"pandas_analyze_sample": max(1, len(frame))}) as connection:
         connection.from_df(frame.assign(**lists)).write_parquet(str(file))
     return str(file)

@@ -175,6 +175,17 @@ def test_ids_that_are_text_are_titles_without_a_frame_of_items(frame: pd.DataFra
         assert model.similar("the f12", k=1)["title"].str.fullmatch(r"The f\d+ \(1999\)").all()
 
 
+@pytest.mark.parametrize(("column", "value"), [("stars", 3.5), ("film", "Heat"), ("film", 10**12)])
+def test_a_single_other_value_among_many_integers_is_read(column: str, value: float | str):
+    n = 3000  # more than the rows from which DuckDB guesses a type by default
+    frame = pd.DataFrame({"user": np.arange(n) % 50, "film": np.arange(n) // 50, "stars": 4}, dtype=object)
+    frame.loc[1237, column] = value
+    data = recsys.Dataset.from_frame(frame, user="user", item="film", rating="stars", scale=(0.5, 5))
+    found = data.ratings if column == "stars" else data.item_frame["movie_id"]
+    assert len(data) == n
+    assert str(value) in set(found.astype(str))
+
+
 def test_ten_lines_split_train_and_measure(data: recsys.Dataset, capsys: pytest.CaptureFixture):
     split = recsys.split(data, "leave_last_out")
     models = {
