@@ -153,6 +153,10 @@ def test_unfitted_models_and_arguments_of_other_types_are_refused_by_name(frame:
             lambda: recsys.evaluate(recsys.models.EASE().fit(split.train), split.test, k=[5, 50]),
             r"^k must be between 1 and 20, the number of items that are ranked \(got 50\): set k=\[5\]\.",
         ),
+        (
+            lambda: recsys.evaluate(recsys.models.EASE().fit(split.train), split.test, k=[]),
+            r"^k must have at least one list length: set k=\[10\]",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             call()
@@ -338,6 +342,12 @@ def test_no_users_are_an_empty_table(model, data: recsys.Dataset):
     table = model.fit(data).recommend([])
     assert table.columns.tolist() == COLUMNS
     assert table.empty
+
+
+def test_list_lengths_may_be_integers_of_numpy(ease: recsys.models.EASE, data: recsys.Dataset):
+    test = recsys.split(data, "leave_last_out").test
+    measured = [recsys.evaluate(ease, test, k=k) for k in (5, np.int64(5))]
+    pd.testing.assert_frame_equal(*measured)
 
 
 def test_a_model_without_data_names_what_it_lacks():
