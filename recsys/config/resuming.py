@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from recsys.config.composition import compose
 from recsys.config.overrides import REMOVED
-from recsys.dotted import flatten
+from recsys.dotted import flatten, quoted_value
 from recsys.errors import UserError
 from recsys.files import reading
 
@@ -55,7 +55,7 @@ def resumed(
     changed = sorted(k for k in then.keys() | now.keys() if k not in ignored and then.get(k) != now.get(k))
     if changed:
         raise UserError(f"{directory} was started with another config ({', '.join(changed)}): leave out what differs.")
-    quoted = "'" + str(directory).replace("'", r"\'") + "'"
+    quoted = quoted_value(str(directory))
     return [*first, *further, f"resume={quoted}", f"hydra.run.dir={quoted}"]
 
 

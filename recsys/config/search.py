@@ -29,6 +29,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.core.utils import JobReturn
 
 from recsys.counted import counted
+from recsys.dotted import quoted_value
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import write_text
@@ -240,9 +241,9 @@ class Search:
         settings = [*self.fixed, *overrides(trial.params)]
         if self.prune_after is None:
             return settings
-        journal = self.address.replace("'", r"\'")
+        journal = quoted_value(self.address)
         pruning = (
-            f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:'{journal}',trial:{trial.number},"
+            f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:{journal},trial:{trial.number},"
             f"metric:${{optimized_metric}},after:{self.prune_after}"
         )
         return [*settings, f"++pruning={{{pruning}}}"]
