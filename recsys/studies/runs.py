@@ -319,16 +319,24 @@ def read_run(directory: Path) -> Run:
     )
 
 
-def find_runs(directory: Path) -> list[Run]:
-    """Read all finished runs in a directory or below it, in the order of their paths, where job 3 precedes job 10.
+def find_runs(*directories: Path) -> list[Run]:
+    """Read all finished runs in directories or below them, each run once.
+
+    The runs of a directory are in the order of their paths, where job 3 precedes job 10.
 
     Raises:
-        UserError: there is no finished run, or a run is damaged.
+        UserError: a directory has no finished run, or a run is damaged.
     """
-    runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST), key=_numbered)]
-    if not runs:
-        raise UserError(f"{directory} holds no finished run: name the directory of a run or of a sweep, or outputs/.")
-    return runs
+    found: dict[Path, Path] = {}
+    for directory in directories:
+        manifests = sorted(directory.rglob(MANIFEST), key=_numbered)
+        if not manifests:
+            raise UserError(
+                f"{directory} holds no finished run: name the directory of a run or of a sweep, or outputs/."
+            )
+        for manifest in manifests:
+            found.setdefault(manifest.resolve(), manifest)
+    return [read_run(manifest.parent) for manifest in found.values()]
 
 
 def _numbered(path: Path) -> list[tuple[str | int, ...]]:
