@@ -44,8 +44,10 @@ def resumed(
     begun = directory / ".hydra"
     _check_interrupted(directory)
     with reading(begun):
-        first = [o for o in parse_yaml((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
-        then = flatten(parse_yaml((begun / "config.yaml").read_text()))
+        first = [
+            o for o in parse_yaml((begun / "overrides.yaml").read_text(encoding="utf-8")) if not o.startswith("resume=")
+        ]
+        then = flatten(parse_yaml((begun / "config.yaml").read_text(encoding="utf-8")))
     if not trusted:
         from recsys.config.stored import check_stored_overrides  # imports the classes that a config can name
 

@@ -227,7 +227,7 @@ class Run:
         moved = _Moved(str(self.config["run_dir"]), str(directory))
         config = self.config | {"logger": moved.paths(self.config.get("logger"))}  # a refit stores no interpolations
         with reading(unresolved):
-            return moved.settings(config, parse_yaml(unresolved.read_text()))
+            return moved.settings(config, parse_yaml(unresolved.read_text(encoding="utf-8")))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -287,16 +287,16 @@ def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
     if not (begun.is_file() and settings.is_file()):
         return False
     with reading(begun):
-        same_code = json.loads(begun.read_text())["code"] == code_digest(config)
+        same_code = json.loads(begun.read_text(encoding="utf-8"))["code"] == code_digest(config)
     with reading(settings):
-        return same_code and identity(parse_yaml(settings.read_text())) == identity(config)
+        return same_code and identity(parse_yaml(settings.read_text(encoding="utf-8"))) == identity(config)
 
 
 def read_failure(directory: Path) -> str | None:
     """Return the reason why a run failed, or None if it did not fail."""
     file = directory / FAILURE
     with reading(file):
-        return json.loads(file.read_text())["failure"] if file.is_file() else None
+        return json.loads(file.read_text(encoding="utf-8"))["failure"] if file.is_file() else None
 
 
 def read_run(directory: Path) -> Run:

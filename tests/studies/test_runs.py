@@ -1,5 +1,8 @@
 """Reading of runs: each run has its own metrics, whatever characters are in its path and in the names of metrics."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -39,3 +42,11 @@ def test_a_resumed_run_keeps_what_it_has(tmp_path: Path):
     (earlier.directory / "manifest.json").unlink()
     RunWriter(earlier.directory, "seed: 0\n", resumed=True)
     assert earlier.per_user["ndcg@10"].mean() > 0.5
+
+
+def test_stored_settings_are_read_as_utf_8_whatever_the_locale_is(tmp_path: Path):
+    RunWriter(tmp_path, "seed: 0\nlabel: Amélie\nlogger: {name: Zoë}\n")
+    code = "import sys, pathlib; from recsys.studies.runs import is_interrupted\n"
+    code += "sys.exit(not is_interrupted(pathlib.Path(sys.argv[1]), {'seed': 0, 'logger': {'name': 'Zo\\u00eb'}}))"
+    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-X", "utf8=0", "-c", code, tmp_path], env=environment, check=True)
