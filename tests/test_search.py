@@ -1,6 +1,8 @@
 """Searches of a simple function: trials, files, and continuation."""
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -232,6 +234,27 @@ def test_the_trials_of_a_killed_worker_are_run_by_others_until_it_starts_again(t
     again = Launcher()
     new_worker(tmp_path, "killed").run(again)
     assert again.firsts == [6]
+
+
+def test_a_worker_that_was_not_seen_for_long_but_still_works_continues_without_its_lost_trial(tmp_path, monkeypatch):
+    own, others, errors = Launcher(), Launcher(), []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    monkeypatch.setattr(plugin, "SEEN_EVERY", 0.001)
+
+    def launch(jobs, first):
+        if first == 1:  # this worker's machine was suspended, say, until another one has run all trials
+            monkeypatch.setattr(plugin, "LOST_AFTER", -1.0)
+            new_worker(tmp_path, "other").run(others)
+            time.sleep(0.1)  # it tries to report that it runs
+        return own(jobs, first)
+
+    best = new_worker(tmp_path, "one").run(launch)
+    assert own.firsts == [0, 1]
+    assert others.firsts == [2, 3, 4, 5, 6]
+    assert best[0] in {*own.tried, *others.tried}
+    states = pd.read_csv(tmp_path / "one" / "trials.csv")["state"]
+    assert states.tolist() == ["complete", "stopped", *["complete"] * 5]
+    assert not errors
 
 
 def test_workers_report_while_a_trial_runs(tmp_path, monkeypatch):

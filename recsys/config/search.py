@@ -16,6 +16,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -249,7 +250,10 @@ class Search:
         return [*settings, f"++pruning={{{pruning}}}"]
 
     def _record(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
-        for trial, job in zip(trials, jobs, strict=True):
+        """Record the results of trials, except for those that another worker has recorded as interrupted meanwhile."""
+        numbers = {trial.number for trial in _running(study)}
+        ended = [(trial, job) for trial, job in zip(trials, jobs, strict=True) if trial.number in numbers]
+        for trial, job in ended:
             value = _value(job)
             if job.hydra_cfg is not None:
                 trial.set_user_attr(PLACE, job.hydra_cfg.hydra.runtime.output_dir)
@@ -261,7 +265,7 @@ class Search:
             else:
                 study.tell(trial, value)
         best = f"{study.best_value:.5f}" if _is_any_complete(study) else "none"
-        for trial in trials:
+        for trial, _ in ended:
             result = _result(study.trials[trial.number])
             log.info("trial %d: %s; best %s; %d trials in all", trial.number, result, best, self.n_trials)
 
@@ -355,7 +359,9 @@ def _n_values(distribution: BaseDistribution) -> float:
 def _see(trials: Sequence[optuna.Trial]) -> None:
     """Store the current time in trials, as a sign that their worker still runs."""
     for trial in trials:
-        trial.set_user_attr(SEEN, time.time())
+        # another worker took the trial for lost, or the storage does not answer at the moment
+        with suppress(RuntimeError, optuna.exceptions.StorageInternalError):
+            trial.set_user_attr(SEEN, time.time())
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:
