@@ -209,6 +209,19 @@ def test_workers_share_the_trials_of_a_search(tmp_path):
     assert len(pd.read_csv(tmp_path / "one" / "trials.csv")) == 6
 
 
+def test_a_worker_ends_if_another_one_takes_the_last_settings_before_it(tmp_path, monkeypatch):
+    own, others, begin = Launcher(), Launcher(), Search._begin
+
+    def begin_late(search, study, n):
+        if search.directory.name == "one" and not others.launched:
+            new_worker(tmp_path, "other", sweep="choice(1, 2)").run(others)
+        return begin(search, study, n)
+
+    monkeypatch.setattr(Search, "_begin", begin_late)
+    assert new_worker(tmp_path, "one", sweep="choice(1, 2)").run(own) == ["++model.l2=2"]
+    assert (len(own.launched), len(others.launched)) == (0, 2)
+
+
 def kill(jobs, first):
     raise KeyboardInterrupt
 

@@ -129,9 +129,11 @@ class Search:
                 the first `N_FAILED` trials failed, or trials do not return the value to maximise.
         """
         study = self._study()
-        n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
+        n_trials = int(min(self.n_trials, self.n_settings))
         while (n_left := n_trials - len(_finished(study)) - len(self._of_others(study))) > 0:
             trials = self._begin(study, min(n_left, self.n_parallel))
+            if not trials:  # another worker has just begun the last one
+                break
             with repeated(partial(_see, trials), SEEN_EVERY):
                 jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._record(study, trials, jobs)
@@ -164,6 +166,11 @@ class Search:
         """
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
+
+    @property
+    def n_settings(self) -> float:
+        """Return the number of different settings in the space; infinity if it has an interval of real numbers."""
+        return math.prod(map(_n_values, self.distributions.values()))
 
     @cached_property
     def address(self) -> str:
@@ -214,6 +221,8 @@ class Search:
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
         """Start the next n trials, with settings that no trial has had, since equal settings would give equal results.
 
+        These are fewer than n trials if fewer settings are left.
+
         Settings are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number
         of trials so far, so that a continued search does not repeat its first draws.
         """
@@ -221,15 +230,16 @@ class Search:
         random_sampler = RandomSampler(seed=seed)
         drawing = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed, constant_liar=True))
         drawing.add_trials(study.trials)
-        tried = [trial.params for trial in (*_finished(study), *_running(study))]
+        tried = {frozenset(trial.params.items()) for trial in (*_finished(study), *_running(study))}
         begun: list[optuna.Trial] = []
-        while len(begun) < n:
+        while len(begun) < n and len(tried) < self.n_settings:
             drawn = drawing.ask(self.distributions)
-            if drawn.params in tried:
+            settings = frozenset(drawn.params.items())
+            if settings in tried:
                 drawing.tell(drawn, state=TrialState.FAIL)
                 drawing.sampler = random_sampler  # TPE might propose them again and again
             else:
-                tried.append(drawn.params)
+                tried.add(settings)
                 study.enqueue_trial(drawn.params)
                 trial = study.ask(self.distributions)
                 trial.set_user_attr(WORKER, self.worker)
