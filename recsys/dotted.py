@@ -1,7 +1,8 @@
-"""Nested settings under dotted names: `model.lr`."""
+"""Settings as text: nested settings under dotted names, such as `model.lr`, and quoted values of overrides."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,3 +21,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             settings[prefix + name] = value
     return settings
+
+
+def quoted_value(text: str) -> str:
+    """Quote text as the value of an override in Hydra's grammar, in which backslashes count only before a quote."""
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", r"\'"), text) + "'"

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import fields
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -204,7 +205,7 @@ def evaluate(
     for name, model in by_name.items():
         if model.popularity is None and model.data is None:
             raise UserError(f"{name} must be fitted: call its method fit.")
-    ks = [k] if isinstance(k, int) else list(k)
+    ks = [int(k)] if isinstance(k, int | Integral) else list(k)
     with progress_shown(progress):
         rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
@@ -277,6 +278,7 @@ def _written(frame: pd.DataFrame, file: Path) -> str:
         for column, values in frame.items()
         if column in LIST_COLUMNS
     }
-    with duckdb.connect() as connection:
+    # All rows determine the type of a column of objects: a sample could miss the only text or fraction among integers.
+    with duckdb.connect(config={"pandas_analyze_sample": max(1, len(frame))}) as connection:
         connection.from_df(frame.assign(**lists)).write_parquet(str(file))
     return str(file)

@@ -153,6 +153,10 @@ def test_unfitted_models_and_arguments_of_other_types_are_refused_by_name(frame:
             lambda: recsys.evaluate(recsys.models.EASE().fit(split.train), split.test, k=[5, 50]),
             r"^k must be between 1 and 20, the number of items that are ranked \(got 50\): set k=\[5\]\.",
         ),
+        (
+            lambda: recsys.evaluate(recsys.models.EASE().fit(split.train), split.test, k=[]),
+            r"^k must have at least one list length: set k=\[10\]",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             call()
@@ -173,6 +177,17 @@ def test_ids_that_are_text_are_titles_without_a_frame_of_items(frame: pd.DataFra
         named = recsys.Dataset.from_frame(titled, user="user", item=column, rating="stars", time="ts")
         model = recsys.models.EASE(l2=1.0).fit(named)
         assert model.similar("the f12", k=1)["title"].str.fullmatch(r"The f\d+ \(1999\)").all()
+
+
+@pytest.mark.parametrize(("column", "value"), [("stars", 3.5), ("film", "Heat"), ("film", 10**12)])
+def test_a_single_other_value_among_many_integers_is_read(column: str, value: float | str):
+    n = 3000  # more than the rows from which DuckDB guesses a type by default
+    frame = pd.DataFrame({"user": np.arange(n) % 50, "film": np.arange(n) // 50, "stars": 4}, dtype=object)
+    frame.loc[1237, column] = value
+    data = recsys.Dataset.from_frame(frame, user="user", item="film", rating="stars", scale=(0.5, 5))
+    found = data.ratings if column == "stars" else data.item_frame["movie_id"]
+    assert len(data) == n
+    assert str(value) in set(found.astype(str))
 
 
 def test_ten_lines_split_train_and_measure(data: recsys.Dataset, capsys: pytest.CaptureFixture):
@@ -327,6 +342,12 @@ def test_no_users_are_an_empty_table(model, data: recsys.Dataset):
     table = model.fit(data).recommend([])
     assert table.columns.tolist() == COLUMNS
     assert table.empty
+
+
+def test_list_lengths_may_be_integers_of_numpy(ease: recsys.models.EASE, data: recsys.Dataset):
+    test = recsys.split(data, "leave_last_out").test
+    measured = [recsys.evaluate(ease, test, k=k) for k in (5, np.int64(5))]
+    pd.testing.assert_frame_equal(*measured)
 
 
 def test_a_model_without_data_names_what_it_lacks():

@@ -110,6 +110,18 @@ def test_a_run_s_recommendations_are_loaded(run, ratings, tmp_path, server, monk
     assert "already has films, ratings, recommendations, users: give --replace" in capfd.readouterr().err
 
 
+def test_a_run_with_an_equals_sign_in_its_path_is_not_an_override(run, ratings, tmp_path, capfd):
+    directory, files = tmp_path / "split.fold=1_seed0", tmp_path / "films.duckdb"
+    assert run("train", *ratings, "model=popularity", "ks=[5]", f"hydra.run.dir={tmp_path}/run") == 0
+    (tmp_path / "run").rename(directory)
+    assert run("load", str(directory), "--to", str(files)) == 0
+    assert "recommendations (200 rows)" in capfd.readouterr().out
+    (directory / "again.yaml").write_text((directory / "config.yaml").read_text())  # as a refit does
+    again = ["--config-path", str(directory), "--config-name", "again", f"run_dir={tmp_path}/again"]
+    assert run("train", *again, f"hydra.run.dir={tmp_path}/again") == 0
+    assert (tmp_path / "again" / "manifest.json").is_file()
+
+
 def test_loading_without_a_database_is_an_error_of_one_sentence(run, ratings, monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("RECSYS_DATABASE_URL", raising=False)
     assert run("load", *ratings) == 2

@@ -1,6 +1,8 @@
 """Searches of a simple function: trials, files, and continuation."""
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -207,6 +209,19 @@ def test_workers_share_the_trials_of_a_search(tmp_path):
     assert len(pd.read_csv(tmp_path / "one" / "trials.csv")) == 6
 
 
+def test_a_worker_ends_if_another_one_takes_the_last_settings_before_it(tmp_path, monkeypatch):
+    own, others, begin = Launcher(), Launcher(), Search._begin
+
+    def begin_late(search, study, n):
+        if search.directory.name == "one" and not others.launched:
+            new_worker(tmp_path, "other", sweep="choice(1, 2)").run(others)
+        return begin(search, study, n)
+
+    monkeypatch.setattr(Search, "_begin", begin_late)
+    assert new_worker(tmp_path, "one", sweep="choice(1, 2)").run(own) == ["++model.l2=2"]
+    assert (len(own.launched), len(others.launched)) == (0, 2)
+
+
 def kill(jobs, first):
     raise KeyboardInterrupt
 
@@ -232,6 +247,27 @@ def test_the_trials_of_a_killed_worker_are_run_by_others_until_it_starts_again(t
     again = Launcher()
     new_worker(tmp_path, "killed").run(again)
     assert again.firsts == [6]
+
+
+def test_a_worker_that_was_not_seen_for_long_but_still_works_continues_without_its_lost_trial(tmp_path, monkeypatch):
+    own, others, errors = Launcher(), Launcher(), []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    monkeypatch.setattr(plugin, "SEEN_EVERY", 0.001)
+
+    def launch(jobs, first):
+        if first == 1:  # this worker's machine was suspended, say, until another one has run all trials
+            monkeypatch.setattr(plugin, "LOST_AFTER", -1.0)
+            new_worker(tmp_path, "other").run(others)
+            time.sleep(0.1)  # it tries to report that it runs
+        return own(jobs, first)
+
+    best = new_worker(tmp_path, "one").run(launch)
+    assert own.firsts == [0, 1]
+    assert others.firsts == [2, 3, 4, 5, 6]
+    assert best[0] in {*own.tried, *others.tried}
+    states = pd.read_csv(tmp_path / "one" / "trials.csv")["state"]
+    assert states.tolist() == ["complete", "stopped", *["complete"] * 5]
+    assert not errors
 
 
 def test_workers_report_while_a_trial_runs(tmp_path, monkeypatch):

@@ -305,6 +305,11 @@ def test_a_trained_model_is_tested_again_with_other_targets_after_the_same_cut(d
     again = read_run(tmp_path / "again")
     assert again.metrics["test/ndcg@10/warm"] == metrics["test/ndcg@10/warm"]
     assert again.manifest["split"] == read_run(tmp_path / "last").manifest["split"]
+    assert command("test", tmp_path / "all", "--out", tmp_path / "again")[0] == 0
+    for other in ("all", "last"):
+        status, _, said = command("test", tmp_path / "all", "--out", tmp_path / other)
+        assert (status, "got the trained run" in said) == (2, True)
+        assert read_run(tmp_path / other).metrics["valid/ndcg@10"] > 0
 
 
 def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path, train_small):

@@ -20,6 +20,11 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def is_override(word: str) -> bool:
+    """Return whether a word of a command is an override, and not an existing path such as `split.fold=1_seed0`."""
+    return "=" in word and not Path(word).exists()
+
+
 def add_trusted(parser: argparse.ArgumentParser) -> None:
     """Add the option `--trusted`, which allows the files of a run to execute arbitrary code."""
     parser.add_argument(

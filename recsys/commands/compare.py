@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: there is no finished run, or the runs cannot be compared; see `recsys.studies.tables.comparison`.
     """
-    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    runs = find_runs(*arguments.directories)
     frame = comparison(runs, arguments.baseline, arguments.metrics or METRICS)
     if arguments.csv:
         print(frame.to_csv(index=False))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from recsys.analysis.recommend_to_all import recommend_to_all
-from recsys.commands.arguments import add_list_length, add_trusted
+from recsys.commands.arguments import add_list_length, add_trusted, is_override
 from recsys.commands.run_data import trained_model
 from recsys.config import compose
 from recsys.config.splits import prepared_data
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
             cannot be written.
     """
     address = Address.from_environment(DEFAULT_VARIABLE) if arguments.to is None else Address.parse(arguments.to)
-    is_run = len(arguments.what) == 1 and "=" not in arguments.what[0]
+    is_run = len(arguments.what) == 1 and not is_override(arguments.what[0])
     cfg = None if is_run else compose("train", arguments.what)
     if not arguments.replace:
         check_no_tables(address, (*TABLES, "recommendations") if is_run else TABLES)

@@ -27,6 +27,6 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: there is no finished run, or the runs allow no choice; see `recsys.studies.selection.select`.
     """
-    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    runs = find_runs(*arguments.directories)
     for sentence in select(runs, arguments.metric).sentences():
         terminal().print(sentence)

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from recsys.commands.arguments import add_trusted
+from recsys.commands.arguments import add_trusted, is_override
 from recsys.commands.feedback import add_store
 from recsys.config import compose, instantiate
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from recsys.web.http_server import ServerSettings, run_server
     from recsys.web.workers import run_workers
 
-    overrides = [word for word in arguments.what if "=" in word and not Path(word).exists()]
+    overrides = list(filter(is_override, arguments.what))
     settings: ServerSettings = instantiate(compose("serve", overrides))
     directories = [Path(word) for word in arguments.what if word not in overrides]
     make_service = partial(service_of, directories, arguments, settings.explore, settings.index)

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.directories[0].name in study_names() and not arguments.directories[0].is_dir():
         _write_study(*map(str, arguments.directories))
         return
-    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    runs = find_runs(*arguments.directories)
     frame = table(runs, arguments.metrics or default_metrics(runs))
     if arguments.csv:
         print(frame.to_csv(index=False))

@@ -20,7 +20,7 @@ from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies import process
 from recsys.studies.run_writer import RunWriter, Trained
-from recsys.studies.runs import Run, read_run
+from recsys.studies.runs import Run, is_finished, read_run
 from recsys.studies.tensorboard import log_directory
 from recsys.studies.testing import conclude
 
@@ -48,11 +48,14 @@ def run(arguments: argparse.Namespace) -> None:
     """Test the model, and store the results as a separate run, which `table` and `compare` can read.
 
     Raises:
-        UserError: a test cannot change a setting, the run must be trusted, or its data or split have changed.
+        UserError: a test cannot change a setting, the run must be trusted, its data or split have changed, or a trained
+            run is in the directory of the results.
     """
     now, trained = datetime.now(UTC), read_run(arguments.directory)
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
+    if is_finished(directory) and "trained" not in read_run(directory).config:
+        raise UserError(f"--out must be a new directory or an earlier test's (got the trained run {directory}).")
     cfg = _config(trained, arguments.overrides, directory, arguments.trusted)
     check_general(cfg)
     measurement = measurement_of(cfg)

@@ -71,8 +71,8 @@ def _checked(arguments: list[str], config_name: str) -> list[str]:
     parser.add_argument("--config-name", "-cn", default=config_name)
     parser.add_argument("--config-dir", "-cd", type=Path)
     parser.add_argument("--trusted", action="store_true")
-    given, _ = parser.parse_known_args(arguments)
-    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    given, further = parser.parse_known_args(arguments)
+    overrides = [argument for argument in further if "=" in argument and not argument.startswith("-")]
     others = [argument for argument in arguments if argument not in (*overrides, "--trusted")]
     searched = [] if given.config_dir is None else [f"{SEARCH_PATH}=['file://{given.config_dir.resolve()}']"]
     if given.config_path is None:

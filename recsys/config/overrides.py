@@ -21,6 +21,7 @@ from recsys.config.loader import config_loader
 from recsys.config.names import class_name, suggestion
 from recsys.config.nodes import constructor
 from recsys.config.passwords import refuse_passwords, refuse_passwords_in
+from recsys.dotted import quoted_value
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.invocation import recsys_command
@@ -152,8 +153,7 @@ def _quoted(override: str) -> str:
     key, _, value = override.partition("=")
     if not (value.isspace() or (NAMING.fullmatch(key) and not _is_in_grammar(override))):
         return override
-    text = value.replace("'", r"\'")
-    return f"{key}='{text}'"
+    return f"{key}={quoted_value(value)}"
 
 
 def _is_in_grammar(override: str) -> bool:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from recsys.config.composition import compose
 from recsys.config.overrides import REMOVED
-from recsys.dotted import flatten
+from recsys.dotted import flatten, quoted_value
 from recsys.errors import UserError
 from recsys.files import reading
 
@@ -44,8 +44,10 @@ def resumed(
     begun = directory / ".hydra"
     _check_interrupted(directory)
     with reading(begun):
-        first = [o for o in parse_yaml((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
-        then = flatten(parse_yaml((begun / "config.yaml").read_text()))
+        first = [
+            o for o in parse_yaml((begun / "overrides.yaml").read_text(encoding="utf-8")) if not o.startswith("resume=")
+        ]
+        then = flatten(parse_yaml((begun / "config.yaml").read_text(encoding="utf-8")))
     if not trusted:
         from recsys.config.stored import check_stored_overrides  # imports the classes that a config can name
 
@@ -55,7 +57,7 @@ def resumed(
     changed = sorted(k for k in then.keys() | now.keys() if k not in ignored and then.get(k) != now.get(k))
     if changed:
         raise UserError(f"{directory} was started with another config ({', '.join(changed)}): leave out what differs.")
-    quoted = "'" + str(directory).replace("'", r"\'") + "'"
+    quoted = quoted_value(str(directory))
     return [*first, *further, f"resume={quoted}", f"hydra.run.dir={quoted}"]
 
 

@@ -16,6 +16,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.core.utils import JobReturn
 
 from recsys.counted import counted
+from recsys.dotted import quoted_value
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import write_text
@@ -130,9 +132,11 @@ class Search:
                 the first `N_FAILED` trials failed, or trials do not return the value to maximise.
         """
         study = self._study()
-        n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
+        n_trials = int(min(self.n_trials, self.n_settings))
         while (n_left := n_trials - len(_finished(study)) - len(self._of_others(study))) > 0:
             trials = self._begin(study, min(n_left, self.n_parallel))
+            if not trials:  # another worker has just begun the last one
+                break
             with repeated(partial(_see, trials), SEEN_EVERY):
                 jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._record(study, trials, jobs)
@@ -165,6 +169,11 @@ class Search:
         """
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
+
+    @property
+    def n_settings(self) -> float:
+        """Return the number of different settings in the space; infinity if it has an interval of real numbers."""
+        return math.prod(map(_n_values, self.distributions.values()))
 
     @cached_property
     def address(self) -> str:
@@ -215,6 +224,8 @@ class Search:
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
         """Start the next n trials, with settings that no trial has had, since equal settings would give equal results.
 
+        These are fewer than n trials if fewer settings are left.
+
         Settings are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number
         of trials so far, so that a continued search does not repeat its first draws.
         """
@@ -222,15 +233,16 @@ class Search:
         random_sampler = RandomSampler(seed=seed)
         drawing = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed, constant_liar=True))
         drawing.add_trials(study.trials)
-        tried = [trial.params for trial in (*_finished(study), *_running(study))]
+        tried = {frozenset(trial.params.items()) for trial in (*_finished(study), *_running(study))}
         begun: list[optuna.Trial] = []
-        while len(begun) < n:
+        while len(begun) < n and len(tried) < self.n_settings:
             drawn = drawing.ask(self.distributions)
-            if drawn.params in tried:
+            settings = frozenset(drawn.params.items())
+            if settings in tried:
                 drawing.tell(drawn, state=TrialState.FAIL)
                 drawing.sampler = random_sampler  # TPE might propose them again and again
             else:
-                tried.append(drawn.params)
+                tried.add(settings)
                 study.enqueue_trial(drawn.params)
                 trial = study.ask(self.distributions)
                 trial.set_user_attr(WORKER, self.worker)
@@ -245,15 +257,18 @@ class Search:
         after = self.halve_after if halving else self.prune_after
         if after is None:
             return settings
-        journal = self.address.replace("'", r"\'")
+        journal = quoted_value(self.address)
         pruning = (
-            f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:'{journal}',trial:{trial.number},"
+            f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:{journal},trial:{trial.number},"
             f"metric:${{optimized_metric}},after:{after},halving:{halving}"
         )
         return [*settings, f"++pruning={{{pruning}}}"]
 
     def _record(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
-        for trial, job in zip(trials, jobs, strict=True):
+        """Record the results of trials, except for those that another worker has recorded as interrupted meanwhile."""
+        numbers = {trial.number for trial in _running(study)}
+        ended = [(trial, job) for trial, job in zip(trials, jobs, strict=True) if trial.number in numbers]
+        for trial, job in ended:
             value = _value(job)
             if job.hydra_cfg is not None:
                 trial.set_user_attr(PLACE, job.hydra_cfg.hydra.runtime.output_dir)
@@ -265,7 +280,7 @@ class Search:
             else:
                 study.tell(trial, value)
         best = f"{study.best_value:.5f}" if _is_any_complete(study) else "none"
-        for trial in trials:
+        for trial, _ in ended:
             result = _result(study.trials[trial.number])
             log.info("trial %d: %s; best %s; %d trials in all", trial.number, result, best, self.n_trials)
 
@@ -359,7 +374,9 @@ def _n_values(distribution: BaseDistribution) -> float:
 def _see(trials: Sequence[optuna.Trial]) -> None:
     """Store the current time in trials, as a sign that their worker still runs."""
     for trial in trials:
-        trial.set_user_attr(SEEN, time.time())
+        # another worker took the trial for lost, or the storage does not answer at the moment
+        with suppress(RuntimeError, optuna.exceptions.StorageInternalError):
+            trial.set_user_attr(SEEN, time.time())
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:

@@ -14,6 +14,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,22 +261,21 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
         return "utf-16-le"
     if start[0:1] == b"\0" and start[1:2] != b"\0":
         return "utf-16-be"
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for chunk in _chunks(path):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        lossy = path.read_bytes().decode("utf-8", errors="replace")
-        n_damaged = lossy.count("\ufffd")
-        if sum(character > "\x7f" for character in lossy) - n_damaged > n_damaged:
-            raise UserError(
-                f"{file} must be in one encoding (got UTF-8 with {counted(n_damaged, 'invalid byte')}): "
-                "save it again, or set data.encoding."
-            ) from None
-        _refuse_zeros(file, path)
-        return "windows-1252"
-    return "utf-8"
+    with suppress(UnicodeDecodeError):
+        for _ in codecs.iterdecode(_chunks(path), "utf-8"):
+            pass
+        return "utf-8"
+    n_damaged = n_beyond_ascii = 0
+    for text in codecs.iterdecode(_chunks(path), "utf-8", errors="replace"):
+        n_damaged += text.count("\ufffd")
+        n_beyond_ascii += len(text) - len(text.encode("ascii", errors="ignore"))
+    if n_beyond_ascii > 2 * n_damaged:
+        raise UserError(
+            f"{file} must be in one encoding (got UTF-8 with {counted(n_damaged, 'invalid byte')}): "
+            "save it again, or set data.encoding."
+        )
+    _refuse_zeros(file, path)
+    return "windows-1252"
 
 
 def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:

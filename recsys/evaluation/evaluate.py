@@ -72,9 +72,9 @@ def check(
     The arguments are those of `evaluate`.
 
     Raises:
-        UserError: a k is smaller than 1 or larger than the number of ranked items; nothing is ranked, and the model
-            predicts no ratings, the data have none, or there is a reranker; all users have rated all items; metrics of
-            several protocols have the same name; or `Reranker.check` fails.
+        UserError: items are ranked, and there is no k, or one is smaller than 1 or larger than the number of ranked
+            items; nothing is ranked, and the model predicts no ratings, the data have none, or there is a reranker; all
+            users have rated all items; metrics of several protocols have the same name; or `Reranker.check` fails.
     """
     if reranker is not None:
         if protocol is None:
@@ -91,6 +91,7 @@ def check(
                 f"protocol=ratings must have data with ratings (got {holdout.known.name}): choose protocol=full."
             )
         return
+    _check_any(ks)
     protocols = single_protocols(protocol)
     n = min(each.n_ranked(holdout) for each in protocols)
     for k in ks:
@@ -132,13 +133,20 @@ def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
         protocol: protocol of the evaluation.
 
     Raises:
-        UserError: there is no such metric.
+        UserError: there is no such metric, or no list length.
     """
-    ranking = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc"}
-    ranking |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
     metric, _, suffix = name.partition("/")
-    known = OF_RATINGS if protocol is None or suffix == "relevant" else ranking | {"rmse", "mae"}
+    known = OF_RATINGS
+    if protocol is not None and suffix != "relevant":
+        _check_any(ks)
+        known = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc", "rmse", "mae"}
+        known |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
     one_of("optimized_metric", metric, sorted(known))
+
+
+def _check_any(ks: Sequence[int]) -> None:
+    if not len(ks):
+        raise UserError("ks must have at least one list length: set ks=[10], for example (got none).")
 
 
 def _has_ratings(holdout: Holdout) -> bool:

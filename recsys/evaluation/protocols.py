@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.data.dataset import Holdout
+from recsys.errors import check_positive, check_seed
 from recsys.evaluation.negatives import sample_unrated
 from recsys.metrics.ranking import mask_seen
 
@@ -68,10 +69,18 @@ class SampledNegatives(Protocol):
     Args:
         n: number of items to sample for each user.
         seed: seed of the sample.
+
+    Raises:
+        UserError: `n` is not above zero, or the seed is out of range.
     """
 
     n: int = 99
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_positive(n=self.n)
+        check_seed(seed=self.seed)
 
     def suffix(self, holdout: Holdout) -> str:
         """See `Protocol.suffix`."""

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from recsys.dotted import quoted_value
 from recsys.errors import UserError
 from recsys.files import slug
 from recsys.studies.outcome import Outcome
@@ -173,5 +174,7 @@ def _hydra_value(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{key}: {_hydra_value(each)}' for key, each in value.items())}}}"
     if isinstance(value, str):
-        return value if re.fullmatch(r"[\w./:-]+", value) else "'" + value.replace("'", r"\'") + "'"
+        return value if re.fullmatch(r"[\w./:-]+", value, re.ASCII) else quoted_value(value)
+    if isinstance(value, list):  # whose texts stay text, such as '1'
+        return f"[{', '.join(quoted_value(each) if isinstance(each, str) else _hydra_value(each) for each in value)}]"
     return json.dumps(value)

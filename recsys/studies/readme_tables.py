@@ -53,13 +53,13 @@ def fill_files(study: str, root: Path) -> list[Path]:
     Raises:
         UserError: see `fill`.
     """
-    of_study = [path for path in texts(root) if f"<!-- experiments/{study}/" in path.read_text()]
+    of_study = [path for path in texts(root) if f"<!-- experiments/{study}/" in path.read_text(encoding="utf-8")]
     return [path for path in of_study if _fill_file(path, root)]
 
 
 def _fill_file(path: Path, root: Path) -> bool:
     """Fill the tables of a file, and return whether it changed."""
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     after = fill(before, root)
     if after != before:
         write_text(path, after)

@@ -42,7 +42,9 @@ from recsys.studies.runs import (
     is_interrupted,
 )
 
+SLICES, CALIBRATION = "slices.csv", "calibration.csv"
 EARLIER = (CHECKPOINTS, "tensorboard", "csv", MODEL, "segments", "trees")  # folders of an earlier run
+EARLIER_FILES = (LEARNED_BEFORE, METRICS, EMBEDDINGS, PER_USER, SLICES, CALIBRATION)  # not every run writes all of them
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 
 STAGES = {
@@ -102,7 +104,8 @@ class RunWriter:
         self.is_resumed = resumed or (process.is_requeued() and is_interrupted(directory, self.config))
         clear_marks(directory)
         if not self.is_resumed:
-            (directory / LEARNED_BEFORE).unlink(missing_ok=True)
+            for file in EARLIER_FILES:
+                (directory / file).unlink(missing_ok=True)
             for folder in EARLIER:
                 shutil.rmtree(directory / folder, ignore_errors=True)
         write_text(directory / CONFIG, config)
@@ -150,9 +153,9 @@ class RunWriter:
             reason = " ".join(str(error).split())
             raise UserError(f"{partial} cannot be written ({reason}): free some space on its disk.") from error
         move_into_place(partial, self.directory / PER_USER)
-        write_text(self.directory / "slices.csv", tested.slices.to_csv(index=False))
+        write_text(self.directory / SLICES, tested.slices.to_csv(index=False))
         if len(tested.calibration):
-            write_text(self.directory / "calibration.csv", tested.calibration.to_csv(index=False))
+            write_text(self.directory / CALIBRATION, tested.calibration.to_csv(index=False))
 
     def finish(self, trained: Trained, also: Sequence[Callable[[Run], object]] = ()) -> None:
         """Store the model, its embeddings, the metrics and, last, the manifest.

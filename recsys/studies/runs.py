@@ -227,7 +227,7 @@ class Run:
         moved = _Moved(str(self.config["run_dir"]), str(directory))
         config = self.config | {"logger": moved.paths(self.config.get("logger"))}  # a refit stores no interpolations
         with reading(unresolved):
-            return moved.settings(config, parse_yaml(unresolved.read_text()))
+            return moved.settings(config, parse_yaml(unresolved.read_text(encoding="utf-8")))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -287,16 +287,16 @@ def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
     if not (begun.is_file() and settings.is_file()):
         return False
     with reading(begun):
-        same_code = json.loads(begun.read_text())["code"] == code_digest(config)
+        same_code = json.loads(begun.read_text(encoding="utf-8"))["code"] == code_digest(config)
     with reading(settings):
-        return same_code and identity(parse_yaml(settings.read_text())) == identity(config)
+        return same_code and identity(parse_yaml(settings.read_text(encoding="utf-8"))) == identity(config)
 
 
 def read_failure(directory: Path) -> str | None:
     """Return the reason why a run failed, or None if it did not fail."""
     file = directory / FAILURE
     with reading(file):
-        return json.loads(file.read_text())["failure"] if file.is_file() else None
+        return json.loads(file.read_text(encoding="utf-8"))["failure"] if file.is_file() else None
 
 
 def read_run(directory: Path) -> Run:
@@ -319,16 +319,24 @@ def read_run(directory: Path) -> Run:
     )
 
 
-def find_runs(directory: Path) -> list[Run]:
-    """Read all finished runs in a directory or below it, in the order of their paths, where job 3 precedes job 10.
+def find_runs(*directories: Path) -> list[Run]:
+    """Read all finished runs in directories or below them, each run once.
+
+    The runs of a directory are in the order of their paths, where job 3 precedes job 10.
 
     Raises:
-        UserError: there is no finished run, or a run is damaged.
+        UserError: a directory has no finished run, or a run is damaged.
     """
-    runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST), key=_numbered)]
-    if not runs:
-        raise UserError(f"{directory} holds no finished run: name the directory of a run or of a sweep, or outputs/.")
-    return runs
+    found: dict[Path, Path] = {}
+    for directory in directories:
+        manifests = sorted(directory.rglob(MANIFEST), key=_numbered)
+        if not manifests:
+            raise UserError(
+                f"{directory} holds no finished run: name the directory of a run or of a sweep, or outputs/."
+            )
+        for manifest in manifests:
+            found.setdefault(manifest.resolve(), manifest)
+    return [read_run(manifest.parent) for manifest in found.values()]
 
 
 def _numbered(path: Path) -> list[tuple[str | int, ...]]:

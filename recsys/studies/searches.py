@@ -30,6 +30,9 @@ def with_search_results(study: Study, directory: Path) -> Study:
         best = row_directory(directory, name, row) / SEARCH / "best.yaml"
         if best.is_file():
             with reading(best):
-                overrides = (override.partition("=") for override in yaml.safe_load(best.read_text())["overrides"])
+                overrides = (
+                    override.partition("=")
+                    for override in yaml.safe_load(best.read_text(encoding="utf-8"))["overrides"]
+                )
                 chosen[name, row] = {key.lstrip("+"): yaml.safe_load(value) for key, _, value in overrides}
     return study.with_chosen_overrides(chosen)

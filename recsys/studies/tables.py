@@ -31,16 +31,19 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
     """
     settings = [_settings(run.config) for run in runs]
     models = [run.config["model"]["_target_"].rpartition(".")[2] for run in runs]
+    first = dict(zip(reversed(models), reversed(settings), strict=True))  # those of the first run of each model
+    differing: dict[str, set[str]] = {model: set() for model in models}
+    for model, own in zip(models, settings, strict=True):
+        names = own.keys() | first[model].keys()
+        differing[model] |= {name for name in names if own.get(name) != first[model].get(name)}
     rows = []
     for run, model, own in zip(runs, models, settings, strict=True):
-        others = [other for other, its_model in zip(settings, models, strict=True) if its_model == model]
-        differing = [name for name in own if any(other.get(name) != own[name] for other in others)]
         rows.append(
             {
                 "data": run.manifest["data"]["name"],
                 "split": run.manifest["split"]["name"],
                 "model": model,
-                "settings": " ".join(f"{name}={own[name]}" for name in differing),
+                "settings": " ".join(f"{name}={own[name]}" for name in own if name in differing[model]),
                 "seed": run.config["seed"],
                 "fingerprint": run.manifest["split"]["fingerprint"],
                 **run.metrics,

@@ -7,6 +7,7 @@ import lzma
 import os
 import random
 import re
+import tracemalloc
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import pytest
 from recsys.data.clean import Cleaning, check_dropped
 from recsys.data.engines import DuckDB
 from recsys.data.fingerprint import data_fingerprint, forget_digests
+from recsys.data.plain import plain
 from recsys.data.sources import Files
 from recsys.errors import UserError
 from tests.data.conftest import zipped
@@ -118,6 +120,21 @@ def test_encodings_can_be_set(ratings):
         ratings(CSV.encode() + b"\x81,7,4,1100000000\n")
     with pytest.raises(UserError, match=r"must be an encoding of Python, such as latin-1 \(got latin-99\)"):
         ratings(CSV, encoding="latin-99")
+
+
+def test_the_encoding_of_a_large_file_is_detected_in_little_memory(tmp_path):
+    file = tmp_path / "large.csv"
+    file.write_bytes("1,Zoë,5\n".encode("windows-1252") * 2**20)  # 8 MiB
+    tracemalloc.start()
+    converted = plain(file, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert converted.encoding == "windows-1252"
+    assert peak < 8 * 2**20
+
+
+def test_a_replacement_character_is_part_of_utf_8(ratings):
+    assert ("\ufffd", "7", 3, 1100000100) in ratings(CSV.replace("2,7", "\ufffd,7"))
 
 
 def test_damaged_utf_8_is_not_taken_for_another_encoding(ratings):

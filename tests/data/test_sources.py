@@ -332,6 +332,12 @@ def test_atomic_files_are_read_by_their_headers(write, prepared):
     assert dataset.item_frame.iloc[0].tolist() == [7, 'The "Seven"', 1995, ["Crime", "Film-Noir"]]
 
 
+def test_atomic_files_may_be_in_another_encoding(write, prepared):
+    items = "item_id:token\tmovie_title:token_seq\n7\tAmélie\n".encode("latin-1")
+    folder = write({"toy.inter": "user_id:token\titem_id:token\na\t7\nb\t7\n", "toy.item": items}, "toy")
+    assert prepared(RecBole(str(folder))).dataset.item_frame["title"].tolist() == ["Amélie"]
+
+
 def test_recbole_requires_only_interactions(write, prepared):
     folder = write({"toy.inter": "user_id:token\titem_id:token\na\t7\nb\t7\n"})
     dataset = prepared(RecBole(str(folder), name="toy")).dataset

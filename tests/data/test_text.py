@@ -57,6 +57,19 @@ def test_vectors_have_length_one_or_zero_without_known_words(encoder):
     np.testing.assert_allclose(np.linalg.norm(dense, axis=1), [1, 1, 1, 1, 0], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "setting"),
+    [
+        *((PPMIEncoder, {name: 0}) for name in ("dim", "window", "min_count", "smoothing")),
+        *((TfidfEncoder, {name: 0}) for name in ("n_components", "min_count")),
+        *((encoder, {"seed": -1}) for encoder in (PPMIEncoder, TfidfEncoder)),
+    ],
+)
+def test_settings_out_of_range_are_refused_when_they_are_set(encoder, setting):
+    with pytest.raises(UserError, match=rf"{next(iter(setting))} must be (above zero|a seed)"):
+        encoder(**setting)
+
+
 def test_a_single_word_is_a_component():
     encoder = TfidfEncoder(n_components=4).fit(["cats", "cats chase", "mice"])
     assert encoder.encode(["cats", "mice"]).tolist() == [[1], [0]]

@@ -7,7 +7,7 @@ import pytest
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.splitters import ColdItems, LeaveOneOut, NewUsers
 from recsys.errors import UserError
-from recsys.evaluation.evaluate import check, evaluate
+from recsys.evaluation.evaluate import check, check_metric, evaluate
 from recsys.evaluation.protocols import FullRanking, SampledNegatives
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.metrics.beyond_accuracy import coverage, gini, mean_popularity, novelty
@@ -77,6 +77,12 @@ def test_a_k_that_does_not_fit_the_catalogue_is_refused_before_any_scoring(k, ho
         check(UnscorableModel(), (k,), holdout)
     with pytest.raises(UserError, match=r": set ks=\[1,5\]\.$"):
         check(UnscorableModel(), (1, 5, k), holdout)
+
+
+def test_an_evaluation_without_list_lengths_is_refused_before_any_scoring(holdout):
+    for refused in (lambda: check(UnscorableModel(), (), holdout), lambda: check_metric("ndcg@10", [], FullRanking())):
+        with pytest.raises(UserError, match=r"ks must have at least one list length: set ks=\[10\]"):
+            refused()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -87,6 +87,12 @@ def test_protocols_with_the_same_metric_names_are_refused(holdout):
         check(UnscorableModel(), KS, holdout, several)
 
 
+@pytest.mark.parametrize(("setting", "sentence"), [({"n": 0}, "n must be above zero"), ({"seed": -1}, "seed must be")])
+def test_samples_that_cannot_be_drawn_are_refused(setting, sentence):
+    with pytest.raises(UserError, match=sentence):
+        SampledNegatives(**setting)
+
+
 def test_config_composes_the_single_protocols():
     cfg = compose("train", ["protocol=full_and_sampled99", "protocol.protocols.sampled99.n=50"])
     assert instantiate(cfg.protocol) == SeveralProtocols({"full": FullRanking(), "sampled99": SampledNegatives(n=50)})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from recsys.errors import UserError
 from recsys.studies.identity import identity
@@ -71,6 +72,18 @@ def test_override_arguments_are_in_hydras_grammar():
         "name='a b, c'",
         "~model.a",
     ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("Comédie", "/home/josé/runs", "日本", "it's", "a\\", "it's\\", "a\\'b", r"\N", "${x}", "x,y", " ", ""),
+        *(["Comédie", "1", "it's"], [1, 2.5, True, None], [[1], {"a": "é"}], {"a": "Comédie"}),
+    ],
+)
+def test_hydra_reads_the_value_of_an_override_as_it_was_written(value):
+    [written] = override_arguments({"data.x": value})
+    assert OverridesParser.create().parse_override(written).value() == value
 
 
 def test_rows_are_searched_until_their_settings_are_chosen(tmp_path):

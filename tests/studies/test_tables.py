@@ -166,6 +166,13 @@ def test_runs_of_a_sweep_are_in_the_order_of_its_jobs(tmp_path):
     assert [each.directory.name.partition("_")[0] for each in find_runs(tmp_path)] == ["0", "1", "2", "10"]
 
 
+def test_a_run_in_two_of_the_given_directories_counts_once(tmp_path):
+    sweep, other = tmp_path / "sweep", tmp_path / "other"
+    paths = [write_run(directory, level=0.1).directory for directory in (sweep / "0", sweep / "1", other)]
+    runs = find_runs(sweep / "1", sweep, other, tmp_path / "sweep" / ".." / "sweep")
+    assert [run.directory for run in runs] == [paths[1], paths[0], paths[2]]
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "legend"),
     [

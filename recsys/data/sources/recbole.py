@@ -98,7 +98,7 @@ class RecBole(Source):
 
 def _columns(file: Path) -> dict[str, str]:
     """Return the text `field:type` of each column in the header, by standard name."""
-    with file.open(encoding="utf-8-sig") as lines:
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:  # the rows may be in another encoding
         header = lines.readline().rstrip("\r\n").split("\t")
     columns: dict[str, str] = {}
     for typed in header:

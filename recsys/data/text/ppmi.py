@@ -19,6 +19,7 @@ from scipy import sparse
 from recsys.data.text.decomposition import truncated_svd
 from recsys.data.text.encoder import Encoder
 from recsys.data.text.words import count_known_words, count_words, vectorizer
+from recsys.errors import check_positive, check_seed
 
 
 @dataclass
@@ -31,6 +32,9 @@ class PPMIEncoder(Encoder):
         min_count: minimum number of documents that must contain a word for it to be used.
         smoothing: the a in the weight a / (a + p); smaller values reduce the weight of frequent words.
         seed: seed of the randomised SVD.
+
+    Raises:
+        UserError: a number is not above zero, or the seed is out of range.
     """
 
     dim: int = 128
@@ -39,6 +43,10 @@ class PPMIEncoder(Encoder):
     smoothing: float = 1e-3
     seed: int = 0
     learned = ("words", "word_vectors")
+
+    def __post_init__(self) -> None:
+        check_positive(dim=self.dim, window=self.window, min_count=self.min_count, smoothing=self.smoothing)
+        check_seed(seed=self.seed)
 
     def fit(self, documents: Sequence[str]) -> Self:
         """Learn the vocabulary and its word vectors, each multiplied by its weight a / (a + p).

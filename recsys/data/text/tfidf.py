@@ -12,6 +12,7 @@ from scipy import sparse
 from recsys.data.text.decomposition import truncated_svd
 from recsys.data.text.encoder import Encoder, Vectors
 from recsys.data.text.words import count_known_words, count_words
+from recsys.errors import check_positive, check_seed
 
 
 @dataclass
@@ -23,12 +24,21 @@ class TfidfEncoder(Encoder):
             None for no SVD, which gives a CSR matrix with a column for each word.
         min_count: minimum number of documents that must contain a word for it to be used.
         seed: seed of the randomised SVD.
+
+    Raises:
+        UserError: a number is not above zero, or the seed is out of range.
     """
 
     n_components: int | None = None
     min_count: int = 2
     seed: int = 0
     learned = ("words", "idf", "components")
+
+    def __post_init__(self) -> None:
+        check_positive(min_count=self.min_count)
+        check_seed(seed=self.seed)
+        if self.n_components is not None:
+            check_positive(n_components=self.n_components)
 
     def fit(self, documents: Sequence[str]) -> Self:
         """Learn the vocabulary, the weights of its words and, if there is an SVD, the components.
