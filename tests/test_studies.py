@@ -211,6 +211,14 @@ def test_the_table_of_a_study_without_runs_is_refused_before_its_configs_are_com
     assert err.startswith("error: No run of tiny is finished: start them with ")
 
 
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("option", [("--csv",), ("--metrics", "hr@10")])
+def test_the_table_of_a_study_refuses_options_of_a_table_of_runs(command, option):
+    status, _, err = command("table", "tiny", *option)
+    assert status == 2
+    assert err.startswith("error: --csv and --metrics are for runs: table.csv of a study")
+
+
 @pytest.mark.usefixtures("rows_for_figures")
 def test_a_study_is_published_from_its_runs_and_verified(
     study, command, data, tmp_path, monkeypatch, train_command, capsys

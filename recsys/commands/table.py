@@ -25,9 +25,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Print a table of runs or, given the name of a study, rewrite the folder of that study.
 
     Raises:
-        UserError: there is no finished run, or the runs have no such metric.
+        UserError: there is no finished run, or the runs have no such metric; or options of a table of runs are given
+            with a study.
     """
     if arguments.directories[0].name in study_names() and not arguments.directories[0].is_dir():
+        if arguments.csv or arguments.metrics:
+            raise UserError("--csv and --metrics are for runs: table.csv of a study has all metrics of its config.")
         _write_study(*map(str, arguments.directories))
         return
     runs = find_runs(*arguments.directories)
