@@ -16,7 +16,7 @@ from model_pages import write_model_pages  # noqa: E402
 GENERATED = ROOT / "docs" / "_generated"
 NOT_SHOWN = shutil.ignore_patterns("*.py", "*.tex", "*.svg", "__pycache__", "leakage", "search")
 
-NOT_A_PAGE = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*(?<!\.md)(?<!\.png)(?<!\.csv)\)")  # folders and code
+NOT_A_PAGE = re.compile(r"\[([^\]]+)\]\((?!https?:|[^)]*\.(?:md|png|csv)(?:#[^)]*)?\))[^)]*\)")  # folders and code
 
 project = "recsys"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
@@ -43,7 +43,7 @@ def setup(app: Sphinx) -> None:
 
 
 def point_to_copies(app: Sphinx, name: str, source: list[str]) -> None:
-    """Let links to the studies, which are outside this folder, lead to their copies, and those to code be text."""
+    """Let links to the studies, which are outside this folder, lead to their copies, and links of the copies back."""
     source[0] = source[0].replace("](../experiments/", "](_generated/experiments/")
     if name.startswith("_generated"):
-        source[0] = NOT_A_PAGE.sub(r"\1", source[0])
+        source[0] = NOT_A_PAGE.sub(r"\1", source[0].replace("](../../docs/", "](../../../"))
