@@ -20,7 +20,15 @@ from recsys.web.errors import ERROR_RESPONSES, add_error_handlers, error_respons
 from recsys.web.events import Event
 from recsys.web.recommendation_service import RecommendationService, now
 from recsys.web.request_metrics import CONTENT_TYPE, RequestMetrics
-from recsys.web.requests import ExplainRequest, FeedbackRequest, RawId, RecommendRequest, SearchRequest, SimilarRequest
+from recsys.web.requests import (
+    MAX_QUERY,
+    ExplainRequest,
+    FeedbackRequest,
+    RawId,
+    RecommendRequest,
+    SearchRequest,
+    SimilarRequest,
+)
 from recsys.web.responses import (
     FeedbackResponse,
     FilmDetailsResponse,
@@ -34,7 +42,7 @@ from recsys.web.responses import (
 
 log = logging.getLogger(__name__)
 
-TitleQuery = Annotated[str, Query(min_length=1, max_length=100, description="a title, or the beginning of one")]
+TitleQuery = Annotated[str, Query(min_length=1, max_length=MAX_QUERY, description="a title, or the beginning of one")]
 
 
 def add_api(app: FastAPI, service: RecommendationService, request_metrics: RequestMetrics) -> None:

@@ -12,6 +12,7 @@ from recsys.web.events import Kind
 from recsys.web.lists import ListOptions, Order
 
 MAX_HISTORY = 2000  # films
+MAX_QUERY = 100  # characters of a search
 
 
 def _printable(text: str) -> str:
@@ -117,7 +118,7 @@ class ExplainRequest(UserRequest):
 class SearchRequest(StrictRequest):
     """Parameters of a search of films."""
 
-    query: str = Field(min_length=1, max_length=100, description="a title, or the beginning of one")
+    query: str = Field(min_length=1, max_length=MAX_QUERY, description="a title, or the beginning of one")
     k: int = Field(10, ge=1, le=100)
 
 
