@@ -411,8 +411,15 @@ def test_headers_in_one_packet_have_the_same_limit_as_others(client):
 
 def test_responses_have_security_headers(guarded):
     headers = guarded().get("/api/health").headers
-    assert "default-src 'self'" in headers["content-security-policy"]
+    policy = headers["content-security-policy"]
+    assert all(f"{part};" in f"{policy};" for part in ("default-src 'self'", "base-uri 'none'", "form-action 'self'"))
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_head_is_answered_like_get(client):
+    for path in ("/api/health", "/api/films/0", "/api/films/none", "/api/recommend"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.headers["content-length"]) == (get.status_code, get.headers["content-length"])
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])
