@@ -56,7 +56,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     for status, meaning in {
         400: "the request cannot be read",
         401: "the token is missing or wrong",
-        403: "the request comes from another site",
+        403: "the request comes from another site, or names another host",
         404: "there is no such user, film or run",
         405: "the route does not take this method",
         409: "the key belongs to another event",
