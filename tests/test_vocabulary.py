@@ -28,7 +28,7 @@ GENERAL_PACKAGES = ("metrics", "models", "evaluation", "config")
 
 # Names that belong to somebody else: columns, files, fields of the API, labels of published files, Python itself.
 OUTSIDE = re.compile(
-    r"movie_id|MovieLens|movie-|movies_extra|films_(path|columns)|`everybody`|`stars`|rows kept|"
+    r"movie_id|MovieLens|movie-|movies_extra|films_(path|columns)|`everybody`|`stars`|`kept`|rows kept|"
     r"watched\.csv|watched (at|date)|date watched",
     re.I,
 )

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, HTTPException, Path, Query
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Security
 from fastapi.responses import PlainTextResponse, Response
+from fastapi.security import HTTPBearer
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
@@ -20,7 +21,15 @@ from recsys.web.errors import ERROR_RESPONSES, add_error_handlers, error_respons
 from recsys.web.events import Event
 from recsys.web.recommendation_service import RecommendationService, now
 from recsys.web.request_metrics import CONTENT_TYPE, RequestMetrics
-from recsys.web.requests import ExplainRequest, FeedbackRequest, RawId, RecommendRequest, SearchRequest, SimilarRequest
+from recsys.web.requests import (
+    MAX_QUERY,
+    ExplainRequest,
+    FeedbackRequest,
+    RawId,
+    RecommendRequest,
+    SearchRequest,
+    SimilarRequest,
+)
 from recsys.web.responses import (
     FeedbackResponse,
     FilmDetailsResponse,
@@ -34,7 +43,8 @@ from recsys.web.responses import (
 
 log = logging.getLogger(__name__)
 
-TitleQuery = Annotated[str, Query(min_length=1, max_length=100, description="a title, or the beginning of one")]
+TOKEN = HTTPBearer(auto_error=False, description="required if the server has a token (RECSYS_TOKEN)")
+TitleQuery = Annotated[str, Query(min_length=1, max_length=MAX_QUERY, description="a title, or the beginning of one")]
 
 
 def add_api(app: FastAPI, service: RecommendationService, request_metrics: RequestMetrics) -> None:
@@ -45,7 +55,12 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
         service: answers the requests.
         request_metrics: the metrics that /api/metrics returns.
     """
-    router = APIRouter(prefix="/api", responses=ERROR_RESPONSES)
+    router = APIRouter(
+        prefix="/api",
+        responses=ERROR_RESPONSES,
+        generate_unique_id_function=lambda route: route.name,  # names the methods of generated clients
+        dependencies=[Security(TOKEN)],
+    )
 
     @router.post("/recommend")
     def recommend(request: RecommendRequest) -> RecommendResponse:
@@ -63,12 +78,14 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
         return answers.explain(service, request)
 
     @router.get("/films")
-    def films(query: TitleQuery, k: Annotated[int, Query(ge=1, le=100)] = 10) -> list[FilmResponse]:
+    def films(
+        query: TitleQuery, k: Annotated[int, Query(ge=1, le=100, description="largest number of films")] = 10
+    ) -> list[FilmResponse]:
         """Search films by title, best match first; articles and most typing errors are ignored."""
         return answers.search(service, SearchRequest(query=query, k=k))
 
     @router.get("/films/{movie_id:path}")  # an id may have slashes
-    def film(movie_id: Annotated[RawId, Path()]) -> FilmDetailsResponse:
+    def film(movie_id: Annotated[RawId, Path(description="id of the film")]) -> FilmDetailsResponse:
         """Return all metadata of a film and the histogram of its ratings."""
         catalogue = service.loaded_run().catalogue
         found = catalogue.film(movie_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from recsys.errors import UserError
@@ -18,6 +19,8 @@ from recsys.web.catalogue import NotFoundError
 from recsys.web.recommendation_service import RunError
 from recsys.web.store import KeyConflictError, StoreError
 
+NO_OBJECT = ("missing", "model_attributes_type")  # pydantic's errors for a body that is missing or no JSON object
+JSON = re.compile(r"application/([\w.-]+\+)?json\s*(;|$)", re.IGNORECASE)
 SERVER_ERROR = "Something went wrong: see the server's log."
 PAGE = """<!doctype html>
 <html lang="en">
@@ -35,14 +38,17 @@ margin: 15vh auto; padding: 0 1rem }}</style>
 class ErrorDetails(BaseModel):
     """The HTTP status, and one sentence about what went wrong."""
 
-    status: int
-    message: str
+    status: int = Field(description="the HTTP status of the response", examples=[404])
+    message: str = Field(
+        description="what went wrong, in one sentence",
+        examples=["There is no film '0' in ml-100k: ids are like 1, 2, 3."],
+    )
 
 
 class ErrorResponse(BaseModel):
     """Body of every error response."""
 
-    error: ErrorDetails
+    error: ErrorDetails = Field(description="the error")
 
 
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -50,14 +56,16 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     for status, meaning in {
         400: "the request cannot be read",
         401: "the token is missing or wrong",
-        403: "the request comes from another site",
+        403: "the request comes from another site, or names another host",
         404: "there is no such user, film or run",
         405: "the route does not take this method",
         409: "the key belongs to another event",
         413: "the request is too large",
-        415: "the body is not JSON",
+        415: "the Content-Type header does not say that the body is JSON",
         422: "a value is invalid",
         429: "too many requests",
+        431: "the headers are too large",
+        500: "an error of the server, described in its log",
         503: "the feedback store or the run cannot be read",
     }.items()
 }
@@ -91,14 +99,19 @@ def _user_error(request: Request, error: Exception) -> JSONResponse:
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     """Report the first invalid value of a request: its field and what is wrong with it."""
     first = cast(RequestValidationError, error).errors()[0]
+    _, *place = first["loc"]  # body, query or path, then the field
     if first["type"] == "json_invalid":
         return error_response(400, f"The body is not valid JSON: {first['ctx']['error']}.")
-    return error_response(422, sentence_of_invalid(first))
+    if not place and first["type"] in NO_OBJECT:
+        if not JSON.match(request.headers.get("content-type", "")):
+            return error_response(415, "The Content-Type header must be application/json.")
+        return error_response(422, "The body must be a JSON object.")
+    return error_response(422, sentence_of_invalid({**first, "loc": place}))
 
 
 def sentence_of_invalid(error: Mapping[str, Any]) -> str:
     """Describe one of pydantic's validation errors: the field and what is wrong with its value."""
-    place = ".".join(str(part) for part in error["loc"] if part != "body")
+    place = ".".join(map(str, error["loc"]))
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 

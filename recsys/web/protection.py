@@ -41,7 +41,8 @@ SECURITY_HEADERS = {
     # The page loads only its own files, except posters, whose addresses come from the films' metadata. Vue compiles
     # its templates in the browser, which requires 'unsafe-eval'.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data: https: http:; font-src 'self' data:; frame-ancestors 'none'",
+    "'unsafe-inline'; img-src 'self' data: https: http:; font-src 'self' data:; frame-ancestors 'none'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'",  # the last two have no default
 }
 
 
@@ -175,7 +176,9 @@ class RequestGuard:
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, refusal: Response | None) -> None:
         started = time.perf_counter()
-        status = 500
+        method, status = scope["method"], 500
+        if method == "HEAD":  # sent by probes; the HTTP server leaves out the body of the response
+            scope = {**scope, "method": "GET"}
         n_bytes, max_bytes = 0, self._max_bytes(scope)
 
         async def receive_limited() -> Message:
@@ -199,7 +202,7 @@ class RequestGuard:
             await (refusal or self.app)(scope, receive_limited, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "page" if not scope["path"].startswith("/api/") else "unknown")
-            self.request_metrics.add(scope["method"], route, status, time.perf_counter() - started)
+            self.request_metrics.add(method, route, status, time.perf_counter() - started)
 
 
 async def _is_trusted_host(scope: Scope, hosts: Collection[str]) -> bool:

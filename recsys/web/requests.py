@@ -12,6 +12,7 @@ from recsys.web.events import Kind
 from recsys.web.lists import ListOptions, Order
 
 MAX_HISTORY = 2000  # films
+MAX_QUERY = 100  # characters of a search
 
 
 def _printable(text: str) -> str:
@@ -36,6 +37,9 @@ Id = Annotated[  # raw id of a user or film: text, or an integer that is convert
     ),
 ]
 Year = Annotated[int, Field(ge=1850, le=2150)]
+SentKind = Annotated[  # the server logs impressions itself
+    Kind, WithJsonSchema({"type": "string", "enum": [kind.value for kind in Kind if kind is not Kind.IMPRESSION]})
+]
 
 
 class StrictRequest(BaseModel):
@@ -47,8 +51,10 @@ class StrictRequest(BaseModel):
 class RatedFilm(StrictRequest):
     """A film of a user's history, with its rating."""
 
-    movie_id: Id
-    stars: float | None = Field(None, description="a value of the data set's scale; the highest by default")
+    movie_id: Id = Field(description="the film", examples=["50"])
+    stars: float | None = Field(
+        None, description="a value of the data set's scale; the highest by default", examples=[5]
+    )
 
 
 class UserRequest(StrictRequest):
@@ -71,10 +77,10 @@ class UserRequest(StrictRequest):
 class FilteredRequest(StrictRequest):
     """Number and kind of the films to return."""
 
-    k: int = Field(10, ge=1, le=100)
+    k: int = Field(10, ge=1, le=100, description="largest number of films")
     genres: list[Name] = Field([], max_length=50, description="only films with at least one of these genres")
-    year_from: Year | None = None
-    year_to: Year | None = None
+    year_from: Year | None = Field(None, description="only films of this year or later")
+    year_to: Year | None = Field(None, description="only films of this year or earlier")
 
     def options(self) -> ListOptions:
         """Return the options of the list."""
@@ -83,6 +89,14 @@ class FilteredRequest(StrictRequest):
 
 class RecommendRequest(FilteredRequest, UserRequest):
     """Body of `/api/recommend`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"history": [{"movie_id": "50", "stars": 5}, {"movie_id": "181"}], "k": 1, "genres": ["Sci-Fi"]}
+            ]
+        }
+    )
 
     surprise: float = Field(0.0, ge=0, le=1, description="0: the order of the run; 1: the least popular films first")
     order: Order = Field(
@@ -104,34 +118,44 @@ class RecommendRequest(FilteredRequest, UserRequest):
 class SimilarRequest(FilteredRequest):
     """Body of `/api/similar`."""
 
-    movie_id: Id
-    run: Name | None = None
+    model_config = ConfigDict(json_schema_extra={"examples": [{"movie_id": "50", "k": 2}]})
+
+    movie_id: Id = Field(description="the film to which others are similar")
+    run: Name | None = Field(None, description="a name from /api/runs; the default run if omitted")
 
 
 class ExplainRequest(UserRequest):
     """Body of `/api/explain`."""
 
-    movie_id: Id
+    model_config = ConfigDict(json_schema_extra={"examples": [{"movie_id": "181", "history": [{"movie_id": "50"}]}]})
+
+    movie_id: Id = Field(description="the film to explain")
 
 
 class SearchRequest(StrictRequest):
     """Parameters of a search of films."""
 
-    query: str = Field(min_length=1, max_length=100, description="a title, or the beginning of one")
-    k: int = Field(10, ge=1, le=100)
+    query: str = Field(min_length=1, max_length=MAX_QUERY, description="a title, or the beginning of one")
+    k: int = Field(10, ge=1, le=100, description="largest number of films")
 
 
 class FeedbackRequest(StrictRequest):
     """Body of `/api/feedback`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"key": "a5f0", "user_id": "ann", "kind": "rating", "movie_id": "50", "value": 5}]
+        }
+    )
+
     key: Name = Field(description="a unique key chosen by the client, such as a UUID; a repeated event is stored once")
-    user_id: Id
-    kind: Kind = Field(strict=False, description="impressions are logged by /api/recommend with show=true")
+    user_id: Id = Field(description="a user of the data set, or any other id")
+    kind: SentKind = Field(strict=False, description="what the user did")
     movie_id: Id | None = Field(None, description="required for every kind but undo")
     value: float | None = Field(None, description="stars of a rating")
     list_id: Name | None = Field(None, description="id of the list in which the film was shown")
     run: Name | None = Field(None, description="the run that produced the list, as given in the response")
-    position: int | None = Field(None, ge=1, le=1000)
+    position: int | None = Field(None, ge=1, le=1000, description="place of the film in that list, from 1")
     undoes: Name | None = Field(None, description="for an undo, the key of the event to undo")
 
     @model_validator(mode="after")

@@ -239,6 +239,31 @@ def test_invalid_json_unknown_routes_and_wrong_methods_have_the_same_form(client
     message(client.get("/api/recommend"), 405)
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "expected"),
+    [
+        (None, '{"history": []}', 415, "The Content-Type header must be application/json."),
+        ("application/x-www-form-urlencoded", '{"history": []}', 415, "The Content-Type header must be"),
+        ("application/json", "", 422, "The body must be a JSON object."),
+        ("application/json", "[]", 422, "The body must be a JSON object."),
+        ("application/json; charset=utf-8", '{"history": []}', 200, None),
+        ("Application/JSON", '{"history": []}', 200, None),
+        ("application/vnd.films+json", '{"history": []}', 200, None),
+    ],
+)
+def test_a_body_must_be_a_json_object_and_its_header_say_so(client, kind, body, status, expected):
+    headers = {} if kind is None else {"content-type": kind}
+    answer = client.post("/api/recommend", content=body, headers=headers)
+    assert answer.status_code == status
+    if expected is not None:
+        assert expected in message(answer, status)
+
+
+def test_an_invalid_parameter_is_named_as_in_the_request(client):
+    assert message(client.get("/api/films"), 422) == "query: Field required"
+    assert message(client.get("/api/films/"), 422) == "movie_id: String should have at least 1 character"
+
+
 def test_recommendations_continue_without_the_store(client, service, tmp_path):
     service.store.close()
     (tmp_path / "feedback.sqlite").unlink()
@@ -411,8 +436,15 @@ def test_headers_in_one_packet_have_the_same_limit_as_others(client):
 
 def test_responses_have_security_headers(guarded):
     headers = guarded().get("/api/health").headers
-    assert "default-src 'self'" in headers["content-security-policy"]
+    policy = headers["content-security-policy"]
+    assert all(f"{part};" in f"{policy};" for part in ("default-src 'self'", "base-uri 'none'", "form-action 'self'"))
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_head_is_answered_like_get(client):
+    for path in ("/api/health", "/api/films/0", "/api/films/none", "/api/recommend"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.headers["content-length"]) == (get.status_code, get.headers["content-length"])
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])

@@ -11,6 +11,7 @@ from recsys.web.pages.components import EMIT_VALUE, Tag, poster, value_of
 from recsys.web.pages.rows import Action, Rows, on_action
 from recsys.web.pages.tiles import viewer_stars
 from recsys.web.pages.viewer_session import ViewerSession
+from recsys.web.requests import MAX_QUERY
 
 N_RESULTS = 6
 _MISSING = "No film has that title. Try another part of it."
@@ -43,7 +44,9 @@ class Search:
         with Tag("div", classes="search", role="search") as box:
             with Tag("label", classes="field"):
                 Tag("span", "Find films you know", "field-label")
-                field = Tag("input", type="search", placeholder="Title of a film", autocomplete="off", maxlength=100)
+                field = Tag(
+                    "input", type="search", placeholder="Title of a film", autocomplete="off", maxlength=MAX_QUERY
+                )
             self._status = Tag("p", "", "visually-hidden", role="status")
             self._found = Tag("ul", classes="found", aria_label="Films found")
             self._found.visible = False
@@ -53,7 +56,7 @@ class Search:
         field.on("focus", lambda: self._found.classes(remove="folded"))
         field.on(
             "input",
-            lambda event: self._search(value_of(event)),
+            lambda event: self._search(value_of(event)[:MAX_QUERY]),  # a client may send any length
             js_handler=EMIT_VALUE,
             throttle=PAUSE,
             leading_events=False,

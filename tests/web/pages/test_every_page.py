@@ -22,6 +22,7 @@ from recsys.web.pages.recommendations import Recommendations
 from recsys.web.pages.shelves import Shelf, ShelfRow
 from recsys.web.pages.viewer_session import Site, ViewerSession
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
+from recsys.web.requests import MAX_QUERY
 from recsys.web.store import Store
 from tests.web.browsing import CHROMIUM, cards, own_films, rate, stars, titles
 from tests.web.conftest import LIMIT, dataset_of, train_run
@@ -254,6 +255,20 @@ def test_chosen_colours_apply_immediately_also_on_a_page_that_is_opened_immediat
     expect(page.get_by_label("Colours")).to_have_value("dark")
     page.get_by_label("Colours").select_option("light")
     expect(page.locator("body")).to_have_class(re.compile("body--light"))
+
+
+def test_a_search_reads_no_more_characters_than_the_field_takes(visit):
+    page = visit()
+    page.get_by_role("searchbox").evaluate(
+        """field => {
+            field.focus();
+            field.maxLength = 10000;
+            field.value = "The Winter Road".padEnd(10000, "x");
+            field.dispatchEvent(new Event("input"));
+        }"""
+    )
+    expect(page.get_by_text("No film has that title")).to_be_visible()
+    assert len(page.locator(".found").get_attribute("data-query")) == MAX_QUERY
 
 
 def test_titles_and_ids_are_shown_as_text(visit, site):
