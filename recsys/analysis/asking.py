@@ -149,11 +149,11 @@ def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> 
 def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
     """Choose the films of the first n questions to new viewers of a page, and return their codes in order.
 
-    They are chosen among the most rated films with a title: by expected gain for users of the data, or by popularity if
-    that would take too long or the model does not score new users.
+    They are chosen among the most rated films with a title, or among all films if none has a title: by expected gain
+    for users of the data, or by popularity if that would take too long or the model does not score new users.
     """
     has_title = dataset.item_frame["title"].notna().to_numpy()
-    candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item]]
+    candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item] or not has_title.any()]
     if model.uses_lightning or not model.scores_new_users or dataset.n_items > MAX_ITEMS:
         return candidates[:n]
     return by_expected_gain(model, panel_of_trained(dataset, N_PANEL), candidates, n)

@@ -105,6 +105,12 @@ class Catalogue:
         self.stars = rating_values(dataset)
         titles = frame["title"].astype(object).where(frame["title"].notna(), None)
         self._film_titles = [title or f"Film {raw}" for title, raw in zip(titles, self.movie_ids, strict=True)]
+        self._untitled = {
+            name.casefold(): item
+            for item, (title, raw) in enumerate(zip(titles, self.movie_ids, strict=True))
+            if not title
+            for name in (raw, f"Film {raw}")
+        }
         self._film_genres = [tuple(genres) for genres in frame["genres"]] if "genres" in frame else [()] * len(frame)
         posters = frame["poster"].tolist() if "poster" in frame else []
         self._posters = [address if _is_address(address) else None for address in posters] or [None] * len(frame)
@@ -180,8 +186,14 @@ class Catalogue:
             raise UserError(f"A rating must be one of {scale} stars (got {'none' if given is None else f'{given:g}'}).")
 
     def search(self, typed: str, k: int = 10) -> list[Film]:
-        """Return up to k films whose titles match the text typed so far, best match first."""
-        return [self.film_at(item) for item in self._titles.suggest(typed, k)]
+        """Return up to k films whose titles match the text typed so far, best match first.
+
+        A film without a title is found by its id, or by the name `Film ID` under which it is shown.
+        """
+        items = self._titles.suggest(typed, k).tolist()
+        if (untitled := self._untitled.get(typed.strip().casefold())) is not None:
+            items.insert(0, untitled)
+        return [self.film_at(item) for item in items[:k]]
 
     def histogram(self, movie_id: str) -> dict[float, int]:
         """Count a film's ratings in the data set by value of the scale; a value between two counts as the nearest.

@@ -248,6 +248,14 @@ def test_films_to_start_from_are_those_that_improve_lists_the_most(service):
     assert [film.movie_id for film in films] == [loaded.catalogue.movie_ids[item] for item in chosen]
 
 
+def test_a_new_viewer_can_begin_with_data_without_titles(small_ease, feedback):
+    loaded = RecommendationService({"ease": small_ease}, dataset_of, feedback).loaded_run()
+    assert len({film.movie_id for film in loaded.first_films(3)}) == 3
+    for typed in ("4", " Film 4", "film 4 "):
+        assert [film.title for film in loaded.catalogue.search(typed)] == ["Film 4"]
+    assert loaded.catalogue.search("film 99") == []
+
+
 def test_only_web_addresses_are_posters(service):
     catalogue = service.loaded_run().catalogue
     assert catalogue.film("5").poster == "http://127.0.0.1:9/poster.jpg"

@@ -35,17 +35,20 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
     if not session.is_served:
         _known_viewers_only(session)
         return
+    if not is_first_visit:
+        await session.read_opinions()
     with Tag("div", classes="hero parted"):
         with Tag("div"):
             Tag("h1", "What would you like to watch?")
             intro = Tag(
                 "p", "Rate a few films you know. Your recommendations update with every rating, each with its reason."
             )
+            intro.visible = not session.opinions.ratings
         with Tag("div"):
             Search(session)
             history_invitation(session)
     await yield_to_requests()
-    well_known = _WellKnownFilms(session, is_first_visit)
+    well_known = _WellKnownFilms(session)
     await yield_to_requests()
     panels = WATCHLIST, OWN_FILMS
     with Tag("div", classes="columns"):
@@ -83,14 +86,13 @@ class _WellKnownFilms:
 
     Args:
         session: the viewer's session.
-        is_open: whether the films are expanded before the viewer's ratings are known.
     """
 
-    def __init__(self, session: ViewerSession, is_open: bool) -> None:
+    def __init__(self, session: ViewerSession) -> None:
         self.session = session
         self._shown: dict[str, Stars] = {}
-        self._is_open = is_open
-        with Tag("details", classes="start", open=is_open) as self._details:
+        self._is_open = not session.opinions.ratings
+        with Tag("details", classes="start", open=self._is_open) as self._details:
             with Tag("summary") as self._summary:
                 Tag("h2", "Start with these")
             with Tag("ul", classes="strip row") as self._strip:

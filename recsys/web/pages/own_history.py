@@ -63,6 +63,7 @@ def history_invitation(session: ViewerSession) -> None:
     """Add a link to the page; it is hidden once the viewer has ratings, unless a history is in use for the visit."""
     visit = session.site.service.visits.history(session.user_id)
     with Tag("p") as line:
+        line.visible = visit is not None or not session.opinions.ratings
         if visit is not None:
             Tag("span", f"For this visit: {counted(len(visit.ratings), 'film')} from {visit.source}. ")
         text = "Or bring your history from elsewhere" if visit is None else "Change"

@@ -65,7 +65,7 @@ class Recommendations:
             self._more = button("Show more", self._show_more, "more")
             self._more.visible = False
             self._why = Tag("div")
-        self._controls.element.visible = session.is_in_data
+        self._controls.element.visible = session.is_known
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
@@ -87,7 +87,7 @@ class Recommendations:
         self._n_requests += 1
         request = self._n_requests
         session = self.session
-        is_known = bool(session.opinions.ratings) or session.is_in_data
+        is_known = session.is_known
         try:
             shelves = await to_thread(build) if is_known else []
             async with self._display:

@@ -84,6 +84,11 @@ class ViewerSession:
         return self.loaded.has_user(self.user_id)
 
     @property
+    def is_known(self) -> bool:
+        """Return whether the viewer has ratings, here or in the data set."""
+        return self.is_in_data or bool(self.opinions.ratings)
+
+    @property
     def is_served(self) -> bool:
         """Return whether the run can recommend to the viewer."""
         return self.is_in_data or self.loaded.scores_new_users
@@ -106,6 +111,11 @@ class ViewerSession:
     def show_errors(self) -> AbstractContextManager[None]:
         """Show a UserError in the snackbar instead of raising it; see `Snackbar.show_errors`."""
         return self._snackbar.show_errors()
+
+    async def read_opinions(self) -> None:
+        """Read the viewer's opinions before the page is built, so that its parts need not move when they are known."""
+        with self.show_errors():
+            self.opinions = await to_thread(self.site.service.opinions, self.user_id)
 
     async def choose_run(self, run: str) -> None:
         """Switch to another run, and update the page."""

@@ -92,6 +92,14 @@ def test_two_lists_are_side_by_side_on_a_phone(visit):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_films_in_both_lists_are_marked_in_words_on_a_phone(visit):
+    page = visit("/compare?a=ease&b=ease&user=u3", width=390, height=844)
+    film = page.locator(".ranked li").first
+    expect(film.get_by_text("in both")).to_be_visible()
+    assert film.get_by_text("in both").bounding_box()["y"] >= top_of(film.locator(".row-body .meta"))
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 BROKEN_WORDS = """() => [...document.querySelectorAll(".poster-title")].filter((title) => title.checkVisibility())
     .flatMap((title) => {
         const text = title.firstChild, right = title.closest(".poster").getBoundingClientRect().right;

@@ -39,6 +39,28 @@ def test_recommendations_follow_the_ratings_of_a_new_viewer_without_a_reload(vis
     expect(stars(own_films(page).nth(1), 4.5)).to_have_attribute("aria-checked", "true")
 
 
+def test_nothing_moves_when_the_page_of_a_returning_viewer_connects(visit):
+    page = visit()
+    rate(page, "The Winter Road", 5)
+    expect(cards(page).first).to_be_visible()
+    context = page.context.browser.new_context(viewport=page.viewport_size)
+    context.add_cookies(page.context.cookies())
+    unconnected = context.new_page()
+    unconnected.route_web_socket("**", lambda socket: None)
+    unconnected.route("**/socket.io/**", lambda route: route.abort())
+    unconnected.goto(page.url)
+    for place in (page, unconnected):
+        expect(place.get_by_role("slider")).to_be_visible()
+        expect(place.locator(".start .strip")).to_be_hidden()
+        expect(place.get_by_text("Rate a few films you know")).to_be_hidden()
+        expect(place.get_by_role("link", name="bring your history")).to_be_hidden()
+    assert (
+        abs(top(unconnected.get_by_role("heading", name="For you")) - top(page.get_by_role("heading", name="For you")))
+        < 1
+    )
+    context.close()
+
+
 def test_feedback_is_changed_where_it_is_listed_undone_and_removed(visit):
     page = visit()
     rate(page, "The Winter Road", 5)
