@@ -74,8 +74,8 @@ def test_commands_have_arguments_that_exist(page: Path):
             parser.parse_intermixed_args(words)
 
 
-def test_there_are_such_commands():
-    assert sum(1 for page in PAGES for _ in commands(page)) > 150
+def test_training_and_the_main_commands_are_among_them():
+    assert {"", "table", "recommend", "serve"} <= {name for page in PAGES for name, _ in commands(page)}
 
 
 def commands(page: Path) -> Iterator[tuple[str, list[str]]]:

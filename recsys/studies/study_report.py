@@ -142,7 +142,7 @@ def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
 
 def _finished(runs: pd.DataFrame) -> set[str]:
     """Return the names of the finished runs in a frame of `runs_frame`."""
-    finished = runs[runs["status"] == "complete"].fillna({"variant": ""})
+    finished = runs[runs["status"] == "complete"].astype({"variant": object}).fillna({"variant": ""})
     keys = finished[RUN_KEY].to_numpy().tolist()
     return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
 
