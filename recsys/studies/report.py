@@ -22,7 +22,10 @@ from recsys.studies.examples import Example
 from recsys.terminal import print_figures, terminal
 
 PREDICTED = "rmse and mae are errors of predicted ratings, in the unit of the ratings: lower is better."
-BASELINES = "The other columns are baselines with default settings, on the same ratings."
+BASELINES = (
+    "The other columns are baselines on the same ratings, with the defaults of their classes, not the settings of "
+    "configs/model."
+)
 COMPARABLE = "Figures on another split, or with sampled candidates, cannot be compared with them."
 
 
