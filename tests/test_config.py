@@ -41,6 +41,13 @@ def test_an_unknown_key_names_near_ones(override, near):
         complete("train", [override])
 
 
+@pytest.mark.parametrize("group", ["debug", "experiment", "hparams_search", "reranker"])
+def test_no_config_of_an_optional_group_is_chosen_by_null(group):
+    assert complete("train", [f"{group}=null"]) == [f"{group}=null"]
+    with pytest.raises(UserError, match="There is no model 'None'"):
+        complete("train", ["model=null"])
+
+
 def test_a_setting_that_only_a_constructor_has_is_accepted():
     assert "negative_power" not in (CONFIGS / "model" / "ncf.yaml").read_text()
     assert complete("train", ["model=ncf", "model.negative_power=0.5"]) == ["model=ncf", "++model.negative_power=0.5"]

@@ -320,6 +320,7 @@ def test_a_model_that_ignores_histories_recommends_to_its_users_only(data: recsy
         ({"users": ["u1"], "liked": ["Film 2"]}, "either users or liked"),
         ({"users": "u1"}, r"users must be a list \(got 'u1'\): write \['u1'\]"),
         ({"users": ["u1", "ann"]}, "There is no user ann in frame: ids are like u0, u1,"),
+        ({"users": ["U12"]}, "There is no user U12 in frame: did you mean u12"),
         ({"liked": "Film 2"}, "liked must be a list"),
         ({"liked": ["Casablanca"]}, "no film 'Casablanca'"),
         ({"liked": []}, "liked must name at least one item"),

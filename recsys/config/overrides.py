@@ -47,6 +47,7 @@ SYNONYMS = {
     "ckpt_path": "resume=DIR, which continues an interrupted run,",
     "checkpoint": "resume=DIR, which continues an interrupted run,",
 }
+OPTIONAL = ("debug", "experiment", "hparams_search", "reranker")  # groups of which no config may be chosen, by null
 LAUNCHERS = {"joblib": "parallel", "slurm": "slurm", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # -> extra
 REMOVED = {
     "trained": f"trained= is now a command: {recsys_command('test', 'RUN', 'protocol=...', 'reranker=...')}",
@@ -100,7 +101,7 @@ def _require_extras(overrides: Sequence[Override]) -> None:
     for override in overrides:
         if override.key_or_group == "hydra/launcher" and str(override.value()) in LAUNCHERS:
             require(LAUNCHERS[str(override.value())])
-        if override.key_or_group == "hparams_search":
+        if override.key_or_group == "hparams_search" and override.value() is not None:
             require("search")
 
 
@@ -190,7 +191,7 @@ def _alternatives(override: Override, options: Collection[str]) -> list[str]:
                     f"There is no model '{choice}' any more: model={MERGED[choice]} chooses its settings by the number "
                     "of ratings."
                 )
-            if choice not in options:
+            if choice not in options and not (choice in ("None", "null") and override.key_or_group in OPTIONAL):
                 raise UserError(f"There is no {override.key_or_group} '{choice}'{suggestion(choice, options)}")
     swept = override.is_sweep_override()
     return [f"{override.get_key_element()}={choice}" for choice in choices] if swept else [str(override.input_line)]

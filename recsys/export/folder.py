@@ -43,7 +43,7 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
         UserError: the model cannot be exported, its weights do not fit in memory, or the folder exists and holds other
             files.
     """
-    if folder.exists() and not is_export(folder):
+    if folder.exists() and not is_export(folder) and (folder.is_file() or any(folder.iterdir())):
         raise UserError(f"--out must be a new folder or an earlier export (got {folder}, which holds other files).")
     length = length or default_length(model, data)
     graph = served_graph(model, data, length)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Dataset
+from recsys.data.ids import id_hint
 from recsys.data.query import UNKNOWN, History, Query
 from recsys.errors import UserError, check_positive
 from recsys.metrics.ranking import mask_seen, top_k
@@ -146,7 +147,8 @@ def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
     ids = pd.Index(data.user_frame["user_id"].astype(str))
     codes = ids.get_indexer(pd.Index([str(user) for user in users], dtype=object)).astype(np.int64)
     if len(unknown := np.flatnonzero(codes < 0)):
-        raise UserError(f"There is no user {users[unknown[0]]} in {data.name}: ids are like {', '.join(ids[:3])}.")
+        wanted = str(users[unknown[0]])
+        raise UserError(f"There is no user {wanted} in {data.name}: {id_hint(wanted, ids, ids[:3])}")
     return codes
 
 

@@ -145,6 +145,7 @@ class Unmatched:
         """Answer a request; see ASGI."""
         partial = [route for route in self.router.routes if route.matches(scope)[0] is Match.PARTIAL]
         methods = sorted({method for route in partial for method in getattr(route, "methods", ())})
+        methods += ["HEAD"] * ("GET" in methods)
         if methods:
             refusal = error_response(405, f"The method must be {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
         else:

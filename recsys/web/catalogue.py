@@ -14,6 +14,7 @@ import pandas as pd
 from recsys.analysis.explain import Explainer
 from recsys.analysis.history_files.matching import HistoryMatcher
 from recsys.data.dataset import Dataset
+from recsys.data.ids import id_hint
 from recsys.data.rating_scale import rating_values
 from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
@@ -146,9 +147,8 @@ class Catalogue:
             NotFoundError: the data set has no such film.
         """
         if movie_id not in self.codes:
-            raise NotFoundError(
-                f"There is no film {movie_id!r} in {self.dataset.name}: ids are like {', '.join(self.movie_ids[:3])}."
-            )
+            hint = id_hint(movie_id, self.movie_ids, self.movie_ids[:3])
+            raise NotFoundError(f"There is no film {movie_id!r} in {self.dataset.name}: {hint}")
         return self.codes[movie_id]
 
     def film(self, movie_id: str) -> Film:

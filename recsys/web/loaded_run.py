@@ -15,6 +15,7 @@ from recsys.analysis.explain import Reason
 from recsys.analysis.recommend import given_ratings
 from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
+from recsys.data.ids import id_hint
 from recsys.data.query import UNKNOWN, History, Pairs, Query
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, Reranker, Surprising, ranker
@@ -118,8 +119,8 @@ class LoadedRun:
             NotFoundError: the data set has no such user.
         """
         if not self.has_user(user_id):
-            ids = ", ".join(self.example_users(3))
-            raise NotFoundError(f"There is no user {user_id!r} in {self.dataset.name}: ids are like {ids}.")
+            hint = id_hint(user_id, self.catalogue.user_codes, self.example_users(3))
+            raise NotFoundError(f"There is no user {user_id!r} in {self.dataset.name}: {hint}")
         history = self._history_in_data(user_id)
         times = [None] * len(history.items) if history.times is None else history.times.tolist()
         rated = zip(history.items.tolist(), history.ratings.tolist(), times, strict=True)

@@ -140,6 +140,9 @@ def test_a_folder_with_other_files_is_not_replaced(ease: EASE, tmp_path: Path):
     with pytest.raises(UserError, match="must be a new folder or an earlier export"):
         export(ease, DATA, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
+    (tmp_path / "thesis.txt").unlink()
+    export(ease, DATA, tmp_path)
+    assert (tmp_path / "export.json").exists()
 
 
 @pytest.mark.parametrize(

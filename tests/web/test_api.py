@@ -237,6 +237,7 @@ def test_invalid_json_unknown_routes_and_wrong_methods_have_the_same_form(client
     assert "The body is not valid JSON" in message(client.post("/api/recommend", content="[1", headers=json), 400)
     message(client.get("/api/nowhere"), 404)
     message(client.get("/api/recommend"), 405)
+    assert client.put("/api/films").headers["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize(

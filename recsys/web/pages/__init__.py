@@ -113,6 +113,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
     app.exception_handler(Exception)(_server_error_page)  # NiceGUI's own shows the exception
     ui.add_css(STYLE, shared=True)
     add_action_script()
+    ui.add_body_html("<noscript>This page needs JavaScript; the API at /api does not.</noscript>", shared=True)
     ui.run_with(
         api,
         title="recsys",
