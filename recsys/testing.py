@@ -30,13 +30,13 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
 from recsys.models.base import (
-    MODELS,
     EmbedsHistories,
     HasEmbeddings,
     Recommender,
     ScoresByProducts,
-    class_name,
+    check_saved,
     load,
+    must_be_trusted,
 )
 
 N_USERS, N_ITEMS = 60, 40
@@ -226,23 +226,16 @@ def check_unknown_users_do_not_have_the_scores_of_the_last_user(trained: Trained
 
 def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
     """A loaded model has the hyperparameters and scores of the saved one; loading needs trust only if it runs code."""
-    trusted = trained.model.pickled or not class_name(trained.model).startswith(MODELS)
     with tempfile.TemporaryDirectory() as directory:
         trained.model.save(Path(directory))
-        loaded = load(Path(directory), trusted)
+        try:
+            check_saved(trained.model, Path(directory), trained.query)
+        except UserError as error:
+            raise AssertionError(str(error)) from error
+        loaded = load(Path(directory), must_be_trusted(trained.model))
     _require(
-        loaded.hyperparameters() == trained.model.hyperparameters(),
-        f"A loaded model must have the hyperparameters that were saved (got {loaded.hyperparameters()}).",
-    )
-    lacking = ""
-    try:
-        is_equal = np.array_equal(loaded.score(trained.query), trained.model.score(trained.query))
-    except AttributeError as error:  # an array that was not saved
-        is_equal, lacking = False, f" (got {error})"
-    _require(
-        is_equal,
-        f"A loaded model must score exactly as the saved one{lacking}: list all that scoring needs in learned, or in "
-        "arrays and restore.",
+        np.array_equal(loaded.score(trained.query), trained.model.score(trained.query)),
+        "A loaded model must have exactly the scores of the saved one.",
     )
 
 

@@ -297,8 +297,8 @@ class Indexing(Sound):
     ("model", "sentence"),
     [
         (DoublePrecision, "score must return float32"),
-        (Unsaved, "must score exactly as the saved one"),
-        (Forgotten, "must score exactly as the saved one .* has no attribute 'offsets'.*in learned"),
+        (Unsaved, "must have the scores of the saved one"),
+        (Forgotten, "must have the scores of the saved one .* has no attribute 'offsets'.*in learned"),
         (Overwriting, "fit must leave its inputs unchanged"),
         (HistoryReader, "uses_history must be true"),
         (Indexing, r"scores of an unknown user \(-1\) must not be those of the last user"),

@@ -76,6 +76,22 @@ class Mine(EmbeddingRecommender):
     def build(self, n_users, n_items, **training):
         return ProductModule(n_users, n_items, self.hidden, **training)
 '''
+BADLY_SAVED = """
+import numpy as np
+
+from recsys.models.base import Recommender
+
+
+class {name}(Recommender):
+    learned = {learned}
+
+    def _fit(self, train, valid, context):
+        self.counts = train.item_counts.astype(np.float32)
+
+    def _score(self, query):
+        return np.tile(self.counts, (len(query), 1))
+"""
+BADLY_SAVED_MODELS = {"Forgetful": "()", "Hasty": '("counts", "names")'}  # name -> learned
 CONFIG = """
 _target_: mypackage.mymodel.Mine
 hidden: 4
@@ -115,6 +131,11 @@ def package(folder: Path) -> Elsewhere:
     (folder / "mypackage" / "mymodel.py").write_text(MODEL)
     (folder / "configs" / "model").mkdir(parents=True)
     (folder / "configs" / "model" / "mine.yaml").write_text(CONFIG)
+    for name, learned in BADLY_SAVED_MODELS.items():
+        (folder / "mypackage" / f"{name.lower()}.py").write_text(BADLY_SAVED.format(name=name, learned=learned))
+        (folder / "configs" / "model" / f"{name.lower()}.yaml").write_text(
+            f"_target_: mypackage.{name.lower()}.{name}\n"
+        )
     rng = np.random.default_rng(0)
     rows = [(f"u{u}", item, 4, 10**9 + item) for u in range(20) for item in rng.choice(15, 8, replace=False)]
     frame = pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"])
@@ -177,6 +198,18 @@ def test_it_is_served_if_it_is_trusted(elsewhere: Elsewhere, tmp_path: Path):
     assert len(answer["films"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("forgetful", "A loaded Forgetful must have the scores of the saved one (got"),
+        ("hasty", "Hasty._fit must set what learned names (got no names)"),
+    ],
+)
+def test_a_model_that_is_not_saved_whole_is_an_error(elsewhere: Elsewhere, train_command, capsys, model, words):
+    assert train_command(*elsewhere.arguments(model), f"model={model}") == 2
+    assert words in capsys.readouterr().err
+
+
 def test_it_meets_the_contract(elsewhere: Elsewhere):
     mine = importlib.import_module("mypackage.mymodel").Mine
     check_recommender(lambda seed: mine(batch_size=128, lr=0.04, max_epochs=20, seed=seed))
@@ -212,6 +245,15 @@ def test_a_later_run_continues_from_its_weights(elsewhere: Elsewhere, train_comm
         (["model=mien"], "did you mean mine"),
         (["model=mine", "sede=1"], "did you mean seed"),
         (["model=mine", "++model._target_=mypackage.none.Mine"], "must name a class that can be imported"),
+        (
+            ["model=mine", "++model._target_=mypackage.mymodel.Mien"],
+            "mymodel has no Mien: did you mean Mine?",
+        ),
+        (
+            ["model=mine", "++model._target_=elsewhere.Mine"],
+            "there is no package elsewhere in the environment",
+        ),
+        (["--config-dir", "nowhere", "model=mine"], "--config-dir must be a folder of configs (got nowhere"),
     ],
 )
 def test_typing_errors_are_found(elsewhere: Elsewhere, train_command, capsys, arguments: list[str], words: str):

@@ -8,6 +8,7 @@ from pathlib import Path
 from recsys.commands.arguments import add_tables as add_arguments
 from recsys.config import resolve
 from recsys.config.studies import read_study, study_names
+from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.invocation import train_command
 from recsys.studies.finished_runs import FinishedRuns
@@ -16,7 +17,7 @@ from recsys.studies.readme_tables import fill_files
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
 from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_report, publish, write_report
-from recsys.studies.tables import MEANING_OF_DEVIATION, default_metrics, print_table, table
+from recsys.studies.tables import MEANING_OF_DEVIATION, default_metrics, print_table, table, without_repeats
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
             raise UserError("--csv and --metrics are for runs: table.csv of a study has all metrics of its config.")
         _write_study(*map(str, arguments.directories))
         return
-    runs = find_runs(*arguments.directories)
+    found = find_runs(*arguments.directories)
+    runs = without_repeats(found)
     frame = table(runs, arguments.metrics or default_metrics(runs))
     if arguments.csv:
         print(frame.to_csv(index=False))
@@ -41,6 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
         print_table(frame, names=["model", "settings"], groups=["data", "split"])
         if frame.apply(lambda column: column.str.contains("±")).any(axis=None):
             print(f"\n{MEANING_OF_DEVIATION}")
+        if n_repeated := len(found) - len(runs):
+            print(f"\n{counted(n_repeated, 'run')} of the same settings, seed and split as a later one: left out.")
 
 
 def _write_study(name: str, *overrides: str) -> None:

@@ -25,6 +25,7 @@ from recsys.config.passwords import refuse_passwords, refuse_passwords_of_job
 from recsys.config.resuming import resumed
 from recsys.config.sentences import one_sentence
 from recsys.config.sweep_advice import is_job_of_sweep, is_plain_sweep
+from recsys.errors import UserError
 from recsys.files import short
 from recsys.interruption import INTERRUPTED, TERMINATED, exit_on_closed_pipe, exit_on_interrupt, exit_on_sigterm
 from recsys.invocation import train_command
@@ -74,6 +75,8 @@ def _checked(arguments: list[str], config_name: str) -> list[str]:
     given, further = parser.parse_known_args(arguments)
     overrides = [argument for argument in further if "=" in argument and not argument.startswith("-")]
     others = [argument for argument in arguments if argument not in (*overrides, "--trusted")]
+    if given.config_dir is not None and not given.config_dir.is_dir():
+        raise UserError(f"--config-dir must be a folder of configs (got {given.config_dir}, which does not exist).")
     searched = [] if given.config_dir is None else [f"{SEARCH_PATH}=['file://{given.config_dir.resolve()}']"]
     if given.config_path is None:
         overrides = resumed(given.config_name, overrides, searched, trusted=given.trusted)

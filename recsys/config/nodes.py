@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import hydra
@@ -63,8 +66,25 @@ def constructor(target: str) -> Callable[..., Any]:
     try:
         return get_object(target)
     except (ImportError, ValueError) as error:
-        message = " ".join(str(error.__cause__ or error).split())
-        raise UserError(f"_target_ must name a class that can be imported (got {target}): {message}.") from error
+        raise UserError(
+            f"_target_ must name a class that can be imported (got {target}): {_reason(error, target)}"
+        ) from error
+
+
+def _reason(error: BaseException, target: str) -> str:
+    """Return why a class cannot be imported, and what to do if its package or its name is not found."""
+    package = target.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        return (
+            f"there is no package {package} in the environment: install it, add its folder to PYTHONPATH or, in its "
+            "folder, run `python -m recsys`."
+        )
+    module, _, name = target.rpartition(".")
+    with suppress(ImportError, ValueError):
+        members = vars(importlib.import_module(module))
+        classes = [each for each, member in members.items() if isinstance(member, type)]
+        return f"{module} has no {name}{suggestion(name, classes)}"
+    return " ".join(str(error.__cause__ or error).split()) + "."
 
 
 def _check(node: Any) -> None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rapidfuzz.fuzz import ratio
-from rapidfuzz.process import extract
-from rapidfuzz.utils import default_process
-
 ALIKE = 80  # percentage of equal characters, without regard to case, from which an id is suggested
 
 
@@ -21,6 +17,10 @@ def id_hint(wanted: str, ids: Iterable[str], examples: Iterable[str]) -> str:
         ids: all ids.
         examples: a few ids.
     """
+    from rapidfuzz.fuzz import ratio  # not imported by commands that find their ids
+    from rapidfuzz.process import extract
+    from rapidfuzz.utils import default_process
+
     similar = (
         []
         if wanted.isdigit()

@@ -199,7 +199,8 @@ def evaluate(
     if tasks:
         for rows in _batches(holdout, batch_size, "ranking"):
             query = holdout.query(rows)
-            scores = _finite(model, model.score(query if rng is None else query.with_shuffled_histories(rng)))
+            scores = model.score(query if rng is None else query.with_shuffled_histories(rng))
+            _check_scores(model, scores, (len(query), holdout.known.n_items))
             for task in tasks:
                 task.measure(rows, query, scores)
     measured = [task.measurements() for task in tasks]
@@ -239,7 +240,7 @@ def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarra
 
     def predict(rows: np.ndarray) -> np.ndarray:
         pairs = Pairs.of_history(holdout.query(rows), holdout.relevant(rows))
-        return _finite(model, model.predict(pairs))
+        return _check_scores(model, model.predict(pairs), (len(pairs),))
 
     batches = _batches(holdout, batch_size, "predicting")
     return np.concatenate([np.empty(0, np.float32), *(predict(rows) for rows in batches)])
@@ -263,10 +264,18 @@ def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarr
     return ProgressBar(batches, description, leave=False)
 
 
-def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:
+def _check_scores(model: Recommender, scores: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Check that scores are an array of finite numbers, and return them.
+
+    Raises:
+        UserError: they are not, or have another shape.
+    """
+    name = type(model).__name__
+    if not (isinstance(scores, np.ndarray) and scores.shape == shape):
+        got = f"a {type(scores).__name__} of shape {getattr(scores, 'shape', 'unknown')}"
+        raise UserError(f"The scores of {name} must be a NumPy array of shape {shape} (got {got}).")
     if not np.isfinite(scores).all():
-        raise UserError(
-            f"The scores of {type(model).__name__} must be finite (got NaN or infinity, probably because training "
-            "diverged): lower its learning rate or raise its regularisation."
-        )
+        diverged = ", probably because training diverged): lower its learning rate or raise its regularisation."
+        reason = diverged if hasattr(model, "max_epochs") else ")."
+        raise UserError(f"The scores of {name} must be finite (got NaN or infinity{reason}")
     return scores

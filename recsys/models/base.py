@@ -17,6 +17,7 @@ import numpy as np
 
 from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout, Shard
+from recsys.data.query import Query
 from recsys.errors import UserError, one_of
 from recsys.files import as_arrays, from_arrays, reading
 
@@ -106,6 +107,8 @@ class Recommender(RecommendsByIds):
         started = time.perf_counter()
         with progress_shown(is_shown):
             report = self._fit(train, valid, context)
+        if lacking := [name for name in self.learned if not hasattr(self, name)]:
+            raise UserError(f"{type(self).__name__}._fit must set what learned names (got no {', '.join(lacking)}).")
         seconds = time.perf_counter() - started
         self.fit_report = report or FitReport(seconds, len(train) / seconds)
         self.data = train
@@ -266,6 +269,37 @@ def must_be_trusted(model: Recommender) -> bool:
     return model.pickled or not type(model).__module__.startswith(MODELS)
 
 
+def check_saved(model: Recommender, directory: Path, query: Query) -> None:
+    """Check that a fitted model, loaded from where it was saved, has the hyperparameters and the scores of the model.
+
+    This executes the code of a class from outside this package, and unpickles.
+
+    Args:
+        model: the model.
+        directory: directory that `save` or `save_without_data` wrote.
+        query: users to score.
+
+    Raises:
+        UserError: it has others, or cannot be loaded.
+    """
+    loaded = load(directory, trusted=True)
+    name = type(model).__name__
+    if loaded.hyperparameters() != model.hyperparameters():
+        raise UserError(
+            f"A loaded {name} must have the hyperparameters that were saved (got {loaded.hyperparameters()})."
+        )
+    lacking = ""
+    try:
+        is_equal = np.allclose(loaded.score(query), model.score(query), rtol=1e-5, atol=1e-6)
+    except AttributeError as error:  # an array that was not saved
+        is_equal, lacking = False, f" (got {error})"
+    if not is_equal:
+        raise UserError(
+            f"A loaded {name} must have the scores of the saved one{lacking}: list all that scoring needs in learned, "
+            "or in arrays and restore."
+        )
+
+
 def load(directory: str | Path, trusted: bool = False) -> Recommender:
     """Load a saved model, with its data if they were saved.
 
@@ -282,14 +316,14 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     described = read_description(directory)
     if not (described.cls.startswith(MODELS) or trusted):
         raise UserError(
-            f"{directory} holds a {described.cls}, a class from outside recsys: load it with trusted=True (on the "
-            "command line --trusted)."
+            f"{directory} holds a {described.cls}, a class from outside recsys: load it with --trusted (in Python "
+            "trusted=True)."
         )
     cls = _imported(described.cls)
     if cls.pickled and not trusted:
         raise UserError(
             f"{directory} holds a {cls.__name__}, which must be unpickled, and that runs code: if you trust its "
-            "source, load it with trusted=True (on the command line --trusted)."
+            "source, load it with --trusted (in Python trusted=True)."
         )
     with reading(directory / DESCRIPTION):
         model = cls(**described.hyperparameters)

@@ -8,33 +8,50 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from recsys.errors import check_not_negative
 from recsys.models.mf import MF, MFModule
 from recsys.models.neural import RatingBatch, SquaredError
+from recsys.models.neural.sampling import Interactions
 
 
 class PenalisedSquaredError(SquaredError):
-    """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), averaged over ratings.
+    """Squared error plus a penalty on the parameters of the rating's user and item, averaged over ratings.
 
-    The symbols are those of `MFModule`, for a rating of item i by user u.
+    The penalty is n_u^-c (lambda |p_u|^2 + lambda_b b_u^2) + n_i^-c (lambda |q_i|^2 + lambda_b b_i^2). The symbols are
+    those of `MFModule`, for a rating of item i by user u; n is a number of training ratings.
 
     Args:
         l2: penalty on the vectors, lambda.
         bias_l2: penalty on the biases, lambda_b.
+        count_power: exponent c.
     """
 
-    def __init__(self, l2: float, bias_l2: float) -> None:
+    def __init__(self, l2: float, bias_l2: float, count_power: float) -> None:
         self.l2 = l2
         self.bias_l2 = bias_l2
+        self.count_power = count_power
+
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        super().bind(train)
+        user_counts = torch.from_numpy(train.user_counts).to(train.item_counts.device)
+        self.user_factors = user_counts.clamp(min=1).float() ** -self.count_power  # (n_users,)
+        self.item_factors = train.item_counts.clamp(min=1).float() ** -self.count_power  # (n_items,)
 
     def loss(self, module: MFModule, batch: RatingBatch) -> Tensor:
         """See `Objective.loss`."""
         users, items = batch.queries.users, batch.items[:, 0]
-        vectors = module.users(users).square().sum(1) + module.items(items).square().sum(1)  # (B,)
-        biases = (module.user_bias(users).square() + module.item_bias(items).square()).squeeze(1)
-        return super().loss(module, batch) + (self.l2 * vectors + self.bias_l2 * biases).mean()
+        of_users = self._penalties(module.users(users), module.user_bias(users))
+        of_items = self._penalties(module.items(items), module.item_bias(items))
+        penalties = self.user_factors[users] * of_users + self.item_factors[items] * of_items  # (B,)
+        return super().loss(module, batch) + penalties.mean()
+
+    def _penalties(self, vectors: Tensor, biases: Tensor) -> Tensor:
+        """Return lambda |p|^2 + lambda_b b^2, (B,), of vectors (B, d) and biases (B, 1)."""
+        return self.l2 * vectors.square().sum(1) + self.bias_l2 * biases.square().squeeze(1)
 
 
 class BiasedMF(MF):
@@ -62,10 +79,12 @@ class BiasedMF(MF):
         dropout: float = 0.0,
         l2: float = 0.1,
         bias_l2: float = 0.02,
+        count_power: float = 0.0,
         loss: str = "squared",
         **training: Any,
     ) -> None:
         super().__init__(embedding_dim, init_std, dropout, loss=loss, **training)
-        check_not_negative(l2=l2, bias_l2=bias_l2)
+        check_not_negative(l2=l2, bias_l2=bias_l2, count_power=count_power)
         self.l2 = l2
         self.bias_l2 = bias_l2
+        self.count_power = count_power

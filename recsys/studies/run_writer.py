@@ -23,7 +23,7 @@ from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import Evaluation
 from recsys.files import move_into_place, write_text, write_whole
-from recsys.models.base import HasEmbeddings, Recommender
+from recsys.models.base import MODELS, HasEmbeddings, Recommender, check_saved, class_name
 from recsys.studies import process, provenance
 from recsys.studies.identity import code_digest, id_digests
 from recsys.studies.runs import (
@@ -45,6 +45,7 @@ from recsys.studies.runs import (
 SLICES, CALIBRATION = "slices.csv", "calibration.csv"
 EARLIER = (CHECKPOINTS, "tensorboard", "csv", MODEL, "segments", "trees")  # folders of an earlier run
 EARLIER_FILES = (LEARNED_BEFORE, METRICS, EMBEDDINGS, PER_USER, SLICES, CALIBRATION)  # not every run writes all of them
+N_CHECKED = 5  # users whose scores a saved model from outside this package must repeat
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 
 STAGES = {
@@ -166,6 +167,10 @@ class RunWriter:
         """
         model, dataset, metrics = trained.model, trained.split.dataset, dict(trained.metrics)
         model.save_without_data(self.directory / MODEL)
+        if not class_name(model).startswith(MODELS):  # the tests of this package hold it for its own models
+            check_saved(
+                model, self.directory / MODEL, trained.split.train.query(np.arange(min(N_CHECKED, dataset.n_users)))
+            )
         if isinstance(model, HasEmbeddings):
             _write_embeddings(self.directory / EMBEDDINGS, model, trained.split)
         _write_json(self.directory / METRICS, metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from recsys.terminal import print_figures, terminal
 KEYS = ["data", "split", "model", "settings"]
 STAGES = ("valid/", "test/")
 METRICS = ("hr@10", "ndcg@10")  # that are shown by default
+_LABELLED = re.compile(r" (\w+)=")  # settings in a label of `recsys.config.labels`, which the command changed
 MEANING_OF_DEVIATION = "±: standard deviation over the runs of a row, of all seeds and splits."
 MEANING_OF_COMPARISON = "[]: 95% confidence interval. p: adjusted by Holm's method, for each metric."
 
@@ -26,16 +28,18 @@ MEANING_OF_COMPARISON = "[]: 95% confidence interval. p: adjusted by Holm's meth
 def results(runs: Sequence[Run]) -> pd.DataFrame:
     """Return a frame of runs: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then metrics.
 
-    `settings` lists the model's hyperparameters, metadata, refit, reranker, warm start and given segments that differ
-    between runs of the model.
+    `settings` lists the model's hyperparameters, metadata, refit, reranker, trainer, warm start and given segments that
+    differ between runs of the model, or that the command of such a run changed.
     """
     settings = [_settings(run.config) for run in runs]
     models = [run.config["model"]["_target_"].rpartition(".")[2] for run in runs]
     first = dict(zip(reversed(models), reversed(settings), strict=True))  # those of the first run of each model
     differing: dict[str, set[str]] = {model: set() for model in models}
-    for model, own in zip(models, settings, strict=True):
+    for run, model, own in zip(runs, models, settings, strict=True):
         names = own.keys() | first[model].keys()
         differing[model] |= {name for name in names if own.get(name) != first[model].get(name)}
+        changed = _LABELLED.findall(run.config.get("label") or "")
+        differing[model] |= {name for name in own if name.rpartition(".")[2] in changed}
     rows = []
     for run, model, own in zip(runs, models, settings, strict=True):
         rows.append(
@@ -52,12 +56,19 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def without_repeats(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs without those whose data, split, model, settings and seed are those of a later run."""
+    repeated = results(runs).duplicated([*KEYS, "seed", "fingerprint"], keep="last")
+    return [run for run, is_repeated in zip(runs, repeated, strict=True) if not is_repeated]
+
+
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     model = flatten(config["model"])  # base models have the seed of the run
     own = {name: value for name, value in model.items() if name != "_target_" and name.rpartition(".")[2] != "seed"}
     metadata = (config.get("metadata") or {}).get("_target_", "release").rpartition(".")[2]
     further = {name: config.get(name) for name in ("refit", "warm_from", "segments_from")}
-    return {**own, "metadata": metadata, **further, **_reranker(config.get("reranker"))}
+    trainer = flatten(config.get("trainer") or {}, "trainer.")
+    return {**own, "metadata": metadata, **further, **trainer, **_reranker(config.get("reranker"))}
 
 
 def _reranker(config: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.splitters import ColdItems, LeaveOneOut, NewUsers
@@ -90,6 +91,15 @@ def test_scores_that_are_not_finite_raise_an_error_with_the_models_name(value, h
     model = RandomScores()
     model.scores[holdout.users[-1], 7] = value
     with pytest.raises(UserError, match="The scores of RandomScores must be finite"):
+        evaluate(model, holdout, ks=KS)
+
+
+@pytest.mark.parametrize("make", [sparse.csr_matrix, lambda scores: scores[:, 1:], lambda scores: scores.tolist()])
+def test_scores_that_are_no_array_of_users_and_items_raise_an_error_with_the_models_name(make, holdout, monkeypatch):
+    model = RandomScores()
+    score = model.score
+    monkeypatch.setattr(model, "score", lambda query: make(score(query)))
+    with pytest.raises(UserError, match=r"The scores of RandomScores must be a NumPy array of shape \(\d"):
         evaluate(model, holdout, ks=KS)
 
 

@@ -37,13 +37,14 @@ def predicted(weights: dict[str, np.ndarray], mean: float, user: int, item: int,
     return mean + weights["user_bias"][user, 0] + weights["item_bias"][item, 0] + weights["items"][item] @ vector
 
 
-def mean_loss(weights: dict[str, np.ndarray], train: Dataset) -> float:
+def mean_loss(weights: dict[str, np.ndarray], train: Dataset, count_power: float = 0.0) -> float:
     losses = []
     for user, item, rating in zip(train.users, train.items, train.ratings, strict=True):
         error = rating - predicted(weights, train.mean_rating, user, item, train.items[train.users == user])
-        vectors = (weights["users"][user] ** 2).sum() + (weights["items"][item] ** 2).sum()
-        biases = weights["user_bias"][user, 0] ** 2 + weights["item_bias"][item, 0] ** 2
-        losses.append(error**2 + L2 * vectors + BIAS_L2 * biases)
+        of_user = L2 * (weights["users"][user] ** 2).sum() + BIAS_L2 * weights["user_bias"][user, 0] ** 2
+        of_item = L2 * (weights["items"][item] ** 2).sum() + BIAS_L2 * weights["item_bias"][item, 0] ** 2
+        n_user, n_item = (train.users == user).sum(), (train.items == item).sum()
+        losses.append(error**2 + of_user / n_user**count_power + of_item / n_item**count_power)
     return float(np.mean(losses))
 
 
@@ -54,13 +55,16 @@ def test_the_loss_of_svd_pp_is_that_of_the_paper_without_its_penalty_on_y(train:
     assert loss.item() == pytest.approx(mean_loss(weights_of(model), train), rel=1e-5)
 
 
-def test_the_loss_of_biased_mf_is_that_of_the_paper(train: Dataset):
-    model, objective = BiasedMF(**SMALL).fit(train), PenalisedSquaredError(L2, BIAS_L2)
+@pytest.mark.parametrize("count_power", [0.0, 0.5])
+def test_the_loss_of_biased_mf_is_that_of_the_paper_with_penalties_divided_by_counts(
+    train: Dataset, count_power: float
+):
+    model, objective = BiasedMF(**SMALL).fit(train), PenalisedSquaredError(L2, BIAS_L2, count_power)
     interactions = Interactions(train, torch.device("cpu"))
     objective.bind(interactions)
     items = interactions.items.long().unsqueeze(1)
     loss = objective.loss(model.module, RatingBatch(QueryBatch(interactions.users.long()), items, interactions.ratings))
-    assert loss.item() == pytest.approx(mean_loss(weights_of(model), train), rel=1e-5)
+    assert loss.item() == pytest.approx(mean_loss(weights_of(model), train, count_power), rel=1e-5)
 
 
 def test_ratings_are_predicted_from_the_history_of_the_query(train: Dataset):

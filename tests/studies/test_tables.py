@@ -48,6 +48,28 @@ def test_only_settings_that_differ_within_a_model_are_listed():
     assert len(table(runs, ["test/ndcg@10"])) == 3
 
 
+def test_settings_that_a_command_changed_are_listed_though_all_runs_have_them():
+    runs = [run("MF", seed, 0.1, max_epochs=3, dim=8) for seed in (0, 1)]
+    for each in runs:
+        each.config["label"] = f"mf max_epochs=3 seed={each.config['seed']}"
+    assert list(results(runs)["settings"]) == ["max_epochs=3", "max_epochs=3"]
+
+
+def test_runs_on_other_trainers_do_not_share_a_row():
+    runs = [run("MF", 0, 0.1), run("MF", 0, 0.3)]
+    for each, clip in zip(runs, (None, 0.5), strict=True):
+        each.config["trainer"] = {"accelerator": "cpu", "gradient_clip_val": clip}
+    assert list(results(runs)["settings"]) == ["trainer.gradient_clip_val=None", "trainer.gradient_clip_val=0.5"]
+
+
+def test_a_repeated_run_counts_once_and_is_reported(command, monkeypatch):
+    runs = [run("MF", seed, ndcg) for seed, ndcg in ((0, 0.7), (1, 0.1), (0, 0.3))]
+    monkeypatch.setattr("recsys.commands.table.find_runs", lambda _: runs)
+    out = command("table", "runs", "--metrics", "ndcg@10")[1]
+    assert "0.2000 ± 0.1414" in out
+    assert "1 run of the same settings, seed and split as a later one: left out." in out
+
+
 def test_an_unknown_metric_is_refused_with_the_closest_ones_of_its_stage():
     measured = run("MF", 0, 0.1)
     measured.metrics.update({"valid/ndcg@10": 0.1, "test/coverage@10": 0.1, "test/hr@10": 0.1})

@@ -187,7 +187,12 @@ class NeuralModule(pl.LightningModule, ABC):
     def _loss(self, batch: Any) -> Tensor:
         if self.objective is None:
             raise UserError(f"{type(self).__name__} must be given an objective to be trained: pass objective=...")
-        return self.objective.loss(self, batch)
+        loss = self.objective.loss(self, batch)
+        if loss.ndim:
+            raise UserError(
+                f"{type(self.objective).__name__}.loss must return a scalar (got shape {tuple(loss.shape)})."
+            )
+        return loss
 
     def _several_steps(self, batches: Sequence[Any]) -> Tensor:
         """Take an optimisation step on each batch, and return the last loss.

@@ -133,6 +133,11 @@ def with_mean(objective: Objective) -> Objective:
     return objective
 
 
+def with_factors(objective: biased_mf.PenalisedSquaredError) -> Objective:
+    objective.user_factors, objective.item_factors = meta(N_USERS, dtype=torch.float), meta(N_ITEMS, dtype=torch.float)
+    return objective
+
+
 @pytest.mark.parametrize(
     ("build", "objective", "batch"),
     [
@@ -143,7 +148,7 @@ def with_mean(objective: Objective) -> Objective:
         (lambda: biased_mf.MFModule(N_USERS, N_ITEMS, 4), with_mean(SquaredError()), ratings),
         (
             lambda: biased_mf.MFModule(N_USERS, N_ITEMS, 4),
-            with_mean(biased_mf.PenalisedSquaredError(0.1, 0.1)),
+            with_factors(with_mean(biased_mf.PenalisedSquaredError(0.1, 0.1, 0.5))),
             ratings,
         ),
         (
