@@ -33,6 +33,7 @@ def test_a_failing_job_of_a_sweep_is_named_and_the_others_run(train_small, tmp_p
     out, err = capsys.readouterr()
     assert "job 0 failed: 'l2' of EASE must be float" in out
     assert err.splitlines()[-1].startswith("error: 'l2' of EASE must be float")
+    assert f"The runs of the sweep are in {tmp_path}/sweep (1 job failed). Compare them: " in out
     assert len(find_runs(tmp_path / "sweep")) == 1
 
 

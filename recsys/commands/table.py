@@ -17,7 +17,7 @@ from recsys.studies.readme_tables import fill_files
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
 from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_report, publish, write_report
-from recsys.studies.tables import MEANING_OF_DEVIATION, default_metrics, print_table, table, without_repeats
+from recsys.studies.tables import MEANING_OF_DEVIATION, default_metrics, print_table, statistics, table, without_repeats
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,12 +34,19 @@ def run(arguments: argparse.Namespace) -> None:
             raise UserError("--csv and --metrics are for runs: table.csv of a study has all metrics of its config.")
         _write_study(*map(str, arguments.directories))
         return
+    name = arguments.directories[0]
+    if not name.exists() and (STUDIES / name).is_dir():
+        raise UserError(
+            f"The config of the study {name} is not in configs/experiment: repeat its command to write its report, "
+            f"{train_command('--config-dir', 'DIR', f'experiment={name}')}; finished runs are reused."
+        )
     found = find_runs(*arguments.directories)
     runs = without_repeats(found)
-    frame = table(runs, arguments.metrics or default_metrics(runs))
+    metrics = arguments.metrics or default_metrics(runs)
     if arguments.csv:
-        print(frame.to_csv(index=False))
+        print(statistics(runs, metrics).to_csv(index=False))
     else:
+        frame = table(runs, metrics)
         print_table(frame, names=["model", "settings"], groups=["data", "split"])
         if frame.apply(lambda column: column.str.contains("±")).any(axis=None):
             print(f"\n{MEANING_OF_DEVIATION}")

@@ -24,7 +24,7 @@ from recsys.config.overrides import SEARCH_PATH, complete
 from recsys.config.passwords import refuse_passwords, refuse_passwords_of_job
 from recsys.config.resuming import resumed
 from recsys.config.sentences import one_sentence
-from recsys.config.sweep_advice import is_job_of_sweep, is_plain_sweep
+from recsys.config.sweep_advice import advise_on_sweep, is_job_of_sweep, is_plain_sweep
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.interruption import INTERRUPTED, TERMINATED, exit_on_closed_pipe, exit_on_interrupt, exit_on_sigterm
@@ -49,7 +49,10 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
         sys.argv[1:] = _checked(sys.argv[1:], config_name)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing them
         if may_sweep(sys.argv[1:]):
-            hydra.main(version_base="1.3", config_path=str(loader.CONFIGS), config_name=config_name)(_job(task))()
+            try:
+                hydra.main(version_base="1.3", config_path=str(loader.CONFIGS), config_name=config_name)(_job(task))()
+            finally:
+                advise_on_sweep()
         else:  # hydra.main would compose the config twice, first only to see whether it sweeps
             with hydra.initialize_config_dir(str(loader.CONFIGS), job_name=config_name, version_base="1.3"):
                 GlobalHydra.instance().hydra.run(config_name, _job(task), sys.argv[1:])  # type: ignore[union-attr]

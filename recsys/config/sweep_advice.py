@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from recsys.counted import counted
 from recsys.files import short
 from recsys.invocation import recsys_command
 
@@ -31,10 +32,28 @@ def is_job_of_sweep() -> bool:
 
 
 class SweepAdvice(Callback):
-    """Prints, after a plain sweep, the command that makes a table of its runs."""
+    """Prints, after a plain sweep, where its runs are, how many jobs failed, and the command that makes a table."""
+
+    unfinished: ClassVar[Path | None] = None  # directory of the sweep that this process has begun
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Remember the directory of a plain sweep, since `on_multirun_end` is not called if a job fails."""
+        if is_plain_sweep(config.hydra):
+            SweepAdvice.unfinished = Path(config.hydra.sweep.dir)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the command after the last job."""
-        if is_plain_sweep(config.hydra):
-            directory = short(Path(config.hydra.sweep.dir))
-            print(f"The runs of the sweep are in {directory}. Compare them: {recsys_command('table', directory)}")
+        """Print the advice after the last job."""
+        advise_on_sweep()
+
+
+def advise_on_sweep() -> None:
+    """Print the advice on the sweep of this process, unless there is none or it was printed before."""
+    directory, SweepAdvice.unfinished = SweepAdvice.unfinished, None
+    if directory is None:
+        return
+    from recsys.studies.runs import FAILURE  # imports pandas, which commands without a sweep do not need
+
+    n_failed = len([*directory.glob(f"*/{FAILURE}")])
+    failed = f" ({counted(n_failed, 'job')} failed)" if n_failed else ""
+    where = short(directory)
+    print(f"The runs of the sweep are in {where}{failed}. Compare them: {recsys_command('table', where)}")

@@ -126,7 +126,9 @@ def _code_versions(runs: Sequence[Run]) -> list[str]:
     if n_versions > 1:
         notes.append(f"The runs are of {n_versions} versions of the code, which runs.csv lists.")
     if n_dirty:
-        notes.append(f"{n_dirty} of {counted(len(runs), 'run')} used uncommitted code (+ in runs.csv).")
+        notes.append(
+            f"{n_dirty} of {counted(len(runs), 'run')} used code or configs that were not committed (+ in runs.csv)."
+        )
     return notes
 
 

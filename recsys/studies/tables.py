@@ -79,15 +79,25 @@ def _reranker(config: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
-    """Format the mean and standard deviation of each metric over the runs of a row: `0.1452 ± 0.0012`.
+    """Format the `statistics` of each metric in one column of text: `0.1452 ± 0.0012`; see there for the arguments."""
+    numbers = statistics(runs, metrics)
+    text = numbers[[*KEYS, "splits", "seeds"]].astype(str)
+    for metric in map(with_stage, metrics):
+        pairs = zip(numbers[metric], numbers[f"{metric} std"], strict=True)
+        text[metric] = [f"{m:.4f}" if pd.isna(d) else f"{m:.4f} ± {d:.4f}" for m, d in pairs]
+    return text
+
+
+def statistics(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
+    """Average each metric over the runs of a row.
 
     Args:
         runs: finished runs.
         metrics: metrics such as `valid/ndcg@10`; without a stage, `ndcg@10`, they are of the test.
 
     Returns:
-        A frame of text with a row for each combination of `KEYS`: these, the numbers of `splits` and `seeds`, and each
-        metric.
+        A frame with a row for each combination of `KEYS`: these, the numbers of `splits` and `seeds`, the mean of each
+        metric, and its standard deviation as `METRIC std`, which is missing for a single run.
 
     Raises:
         UserError: no run has one of the metrics.
@@ -97,14 +107,10 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
     frame = results(measured or runs)
     check_metrics(frame, metrics)
     groups = frame.dropna(subset=list(metrics), how="all").groupby(KEYS, sort=False)
-    text = pd.DataFrame({name: groups[name].nunique().astype(str) for name in ("fingerprint", "seed")})
-    text.columns = ["splits", "seeds"]
+    numbers = pd.DataFrame({"splits": groups["fingerprint"].nunique(), "seeds": groups["seed"].nunique()})
     for metric in metrics:
-        mean, deviation = groups[metric].mean(), groups[metric].std()
-        text[metric] = [
-            f"{m:.4f}" if pd.isna(d) else f"{m:.4f} ± {d:.4f}" for m, d in zip(mean, deviation, strict=True)
-        ]
-    return text.reset_index()
+        numbers[metric], numbers[f"{metric} std"] = groups[metric].mean(), groups[metric].std()
+    return numbers.reset_index()
 
 
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:

@@ -266,7 +266,7 @@ def test_notes_report_several_versions_of_the_code(make):
     table = only(study("ease", "slim"), planned)
     assert table.notes[-2:] == [
         "The runs are of 2 versions of the code, which runs.csv lists.",
-        "1 of 2 runs used uncommitted code (+ in runs.csv).",
+        "1 of 2 runs used code or configs that were not committed (+ in runs.csv).",
     ]
     assert runs_frame(study("ease", "slim"), planned)["commit"].tolist() == ["c0ffee", "decaf+"]
     for each in planned:
