@@ -1,5 +1,6 @@
 """Sweeps and searches on a small file: their jobs, their tables, and jobs that fail."""
 
+import re
 import sys
 
 import pandas as pd
@@ -20,6 +21,8 @@ def test_a_sweep_runs_every_job_and_its_table_has_a_row_for_each_model(train_sma
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1].endswith(f"python -m recsys table {tmp_path}/sweep")
     assert "Try next" not in printed
+    assert "Test metrics" not in printed
+    assert len(re.findall(r"^\S+/sweep/\d_\S+: test ndcg@10 0\.\d{4}, hr@10 0\.\d{4}$", printed, re.MULTILINE)) == 4
     monkeypatch.setattr(sys, "argv", ["recsys", "table", f"{tmp_path}/sweep"])
     command_line()
     lines = capsys.readouterr().out.splitlines()

@@ -21,6 +21,7 @@ from recsys.models.base import Recommender, must_be_trusted
 from recsys.studies.examples import Example
 from recsys.terminal import print_figures, terminal
 
+IN_ONE_LINE = ("ndcg@10", "hr@10", "rmse", "mae")
 PREDICTED = "rmse and mae are errors of predicted ratings, in the unit of the ratings: lower is better."
 BASELINES = (
     "The other columns are baselines on the same ratings, with the defaults of their classes, not the settings of "
@@ -39,6 +40,14 @@ def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> Non
     names = headline_metrics(next(iter(metrics.values())))
     rows = [[name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values())] for name in names]
     print_figures(["metric", *metrics], rows, title)
+
+
+def print_in_one_line(directory: Path, metrics: Mapping[str, float]) -> None:
+    """Print some metrics of a run: those of the test or, if it was not tested, of validation."""
+    stage = "test" if any(name.startswith("test/") for name in metrics) else "valid"
+    measured = {name.removeprefix(f"{stage}/"): value for name, value in metrics.items() if name.startswith(stage)}
+    names = [name for name in IN_ONE_LINE if name in measured] or [*measured][:2]
+    print(f"{short(directory)}: {stage} {', '.join(f'{name} {measured[name]:.4f}' for name in names)}", flush=True)
 
 
 def print_example(example: Example) -> None:

@@ -141,7 +141,8 @@ def conclude(
         measurement: how the model is tested.
         logger: logger of the curves, or None; loggers other than TensorBoard's also get settings and final metrics.
         also: functions to call with the run before its manifest is written, so before the run counts as finished.
-        is_alone: whether to print commands to try next; a sweep prints its own after its last job.
+        is_alone: whether to print all test metrics beside those of baselines, an example and commands to try next;
+            otherwise, as for each job of a sweep, some metrics in one line.
 
     Returns:
         The validation metrics and, if the model was tested, the test metrics.
@@ -161,11 +162,13 @@ def conclude(
     shown = _examples(model, split.dataset, split.valid if tested is None else split.test, measurement)
     _log_results(run.config, model, split.dataset, counts, metrics, shown, logger)
     run.finish(replace(trained, metrics=metrics), also)
+    if not is_alone:
+        report.print_in_one_line(run.directory, metrics)
+        return metrics
     if tested is not None:
         _print_test(model, split, measurement, tested, refit=run.config["refit"])
         report.print_example(shown[0])
-    if is_alone:
-        report.print_next_steps(run.directory, model, shown[0])
+    report.print_next_steps(run.directory, model, shown[0])
     return metrics
 
 
