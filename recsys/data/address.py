@@ -1,4 +1,4 @@
-"""Addresses of databases, which messages show without user name and password."""
+"""Database addresses; messages show an address only without its user name and password."""
 
 from __future__ import annotations
 

@@ -92,8 +92,8 @@ class Cleaning:
         keep_unknown_films: whether to keep ratings of items that the source's metadata does not contain.
         earliest: ISO date; ratings before it are dropped, because their times are considered impossible. It must be
             1970-01-01 for data whose times are only order numbers.
-        max_dropped: largest share of the ratings, from 0 to 1, that the rules in `UNCHOSEN` may drop; if they drop
-            more, preparation fails. The value does not change the clean tables.
+        max_dropped: largest share of the ratings, from 0 to 1, that the rules in `UNCHOSEN`, which always apply, may
+            drop; if they drop more, preparation fails. The value does not change the clean tables.
 
     Raises:
         UserError: a value is not allowed.
@@ -132,7 +132,7 @@ def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
 
 
 def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -> None:
-    """Check that the rules in `UNCHOSEN` did not drop too many ratings.
+    """Check that the rules in `UNCHOSEN`, which always apply, did not drop too many ratings.
 
     Args:
         dropped: number of dropped ratings, keyed by rule.
@@ -160,8 +160,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     ratings have these columns.
 
     Args:
-        connection: a database with the tables `raw_ratings`, `raw_users`, `raw_films`, `raw_links`, `raw_tags` and
-            `raw_negatives`.
+        connection: a connection to a database with the tables `raw_ratings`, `raw_users`, `raw_films`, `raw_links`,
+            `raw_tags` and `raw_negatives`.
         scale: lowest and highest rating of the source.
         cleaning: cleaning options.
 
@@ -233,7 +233,7 @@ def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, 
 
 
 def create_codes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create `users`, `films`, `parts` and `negatives`, which assign codes to the raw ids of the table `ratings`."""
+    """Create the clean tables other than `ratings`; they assign integer codes to its users, items and parts."""
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)

@@ -37,8 +37,8 @@ def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[st
 
     Args:
         name: name of the raw table.
-        columns: standard column name -> column name in the file, or None for a column that the file lacks. If it is
-            None altogether, all columns are read under their own names.
+        columns: standard column name -> column name in the file, or None for a column that the file lacks. If `columns`
+            itself is None, all columns are read under their own names.
         types: column name in the file -> type of the column.
     """
     if columns and name not in ("users", "films"):
@@ -57,7 +57,7 @@ def _standard(column: str, ours: Collection[str]) -> str:
 
 
 def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Add the prefix `OWN` to the names of extra columns, which are the keys that recsys does not know.
+    """Add the prefix `OWN` to those keys of `columns` that are not standard names, but names of extra columns.
 
     Only tables of users, items and descriptions have extra columns.
 
@@ -81,7 +81,7 @@ def read_apart(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> 
 
 
 def write_together(table: duckdb.DuckDBPyRelation, file: Path) -> None:
-    """Write a clean table to Parquet, and remove the prefix `OWN` from column names that stay unique without it."""
+    """Write a clean table to Parquet; column names lose the prefix `OWN` if they stay unique without it."""
     ours = {column.lower() for column in table.columns}
     names = {column: column.removeprefix(OWN) for column in table.columns}
     table.project(_renamed({c: c if name.lower() in ours else name for c, name in names.items()})).write_parquet(

@@ -170,7 +170,7 @@ class Database(Source):
             refuse_rounded(connection, label, query, column, types[column])
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, rows: str, scratch: Path) -> Path:
-        """Copy the rows of a SELECT to a CSV file next to the scratch folder, and return its path, which has a digest.
+        """Copy a SELECT's rows to a CSV file beside the scratch folder, named by a digest, and return its path.
 
         Raises:
             UserError: the table of ratings is empty.
@@ -274,7 +274,7 @@ def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
 
 
 def _unreadable(node: Mapping[str, Any]) -> str | None:
-    """Return what a node reads if that is not a table of the database, such as a function's name, otherwise None."""
+    """Return the name of what a node reads, such as a function, if it is not a table of the database, else None."""
     match node.get("type"):
         case "SHOW_REF":
             return "SHOW or DESCRIBE"

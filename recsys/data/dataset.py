@@ -1,4 +1,4 @@
-"""`Dataset`, the interactions as arrays that every split, model and metric works on, and held-out ratings.
+"""Data sets: interactions as arrays, on which every split, model and metric works; also held-out ratings.
 
 Users and items are identified by contiguous integer codes; the raw ids are columns of the data frames. Interactions are
 sorted by user, then time, then the source's row order, so a user's interactions are one slice, oldest first. Among
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Shard(Protocol):
-    """The share of the users that one of several processes works on; each process holds only its own users' ratings.
+    """The users of one of several processes, each of which holds only the ratings of its own users.
 
     The methods except `own` are collective operations: all processes must call them, in the same order.
     """
@@ -227,7 +227,7 @@ class Dataset:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Return `user * n_items + item` for each rating, int64 (n,), a number that identifies the pair."""
+        """Return a number that identifies the pair of each rating, `user * n_items + item`, int64 (n,)."""
         return self.users.astype(np.int64) * self.n_items + self.items
 
     def users_in(self, earlier: Dataset) -> np.ndarray:
@@ -286,7 +286,7 @@ class Dataset:
     def history_of_liked(self, items: Iterable[int]) -> History:
         """Return the history of a new user who gave each of the items the highest rating; repeated items are dropped.
 
-        The items are in the order in which they were rated.
+        `items` must be in the order in which the user rated them, oldest first.
         """
         return History.of_items([list(dict.fromkeys(items))], rating=self.scale[1])
 
@@ -333,7 +333,7 @@ class Holdout:
 
     @property
     def unranked(self) -> Dataset:
-        """Return the ratings that exclude their item from the user's ranking: `rated` or, if that is None, `known`."""
+        """Return the ratings whose items are not ranked for the user: `rated` or, if that is None, `known`."""
         return self.known if self.rated is None else self.rated
 
     @property

@@ -51,7 +51,7 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[str]:
     and `source_row`, the row of the description in `described`.
 
     Args:
-        connection: a database with the clean table `films`.
+        connection: a connection to a database with the clean table `films`.
         raw: the files of descriptions, and how to read them.
 
     Returns:

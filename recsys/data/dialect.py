@@ -1,4 +1,4 @@
-"""Detection of the dialect of delimited text: the delimiter, quotation marks and columns that no setting gives.
+"""Detection of the dialect of delimited text (delimiter, quotation marks, columns) where no setting gives it.
 
 The delimiter is the one that splits the header into the wanted columns. In a file without a header, it is the one that
 splits most rows into as many fields as the settings name columns.
@@ -81,7 +81,7 @@ class Dialect:
     """A dialect of delimited text.
 
     Attributes:
-        delimiter: separator of the fields.
+        delimiter: separator between the fields.
         quotings: possible pairs of a quotation mark and an escape character, in order of preference; the first pair
             that fits the whole file is used.
         names: names of all columns, in order.
@@ -190,7 +190,7 @@ def _check_start(
         lines: the first lines of the file.
         delimiters: possible delimiters.
         mark: quotation mark, or "".
-        fits: tests whether the fields of a line can be those of the header or of the first row.
+        fits: function that returns whether the fields of a line can be those of the header or of the first row.
 
     Raises:
         UserError: the first line does not fit, and a later one does.
@@ -206,7 +206,9 @@ def _check_start(
 
 
 def _refuse_header(file: Path, rows: Sequence[Sequence[str]], missing: Collection[str]) -> None:
-    """Check that the first row is not a header: text in every column, although one column has numbers in other rows.
+    """Check that a file that should have no header has none.
+
+    The first row is a header if it has text in every column, although some column has numbers in all other rows.
 
     Raises:
         UserError: the first row is a header.
@@ -224,10 +226,10 @@ def _is_number(cell: str) -> bool:
 
 
 def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) -> str:
-    """Return the only delimiter that splits most rows into `width` fields; a single candidate is not checked.
+    """Return the delimiter that splits most rows into `width` fields; a single candidate is returned unchecked.
 
     Raises:
-        UserError: no delimiter or several do so.
+        UserError: no delimiter does so, or more than one does.
     """
     if len(samples) == 1:
         return next(iter(samples))
@@ -250,7 +252,7 @@ def _numeric(rows: Sequence[Sequence[str]], width: int) -> tuple[bool, ...]:
 
 
 def _quotings(mark: str, given: str | None, delimiter: str, text: Plain) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of quotation mark and escape character that a file may have.
+    """Return the pairs of a quotation mark and an escape character that a file may use.
 
     Inside a quoted field, quotation marks are doubled or escaped by a backslash. In files whose delimiter rarely occurs
     in text, fields are often not quoted, and quotation marks are part of the text.

@@ -91,7 +91,7 @@ class DuckDB(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean in this process, which spills to disk above the memory limit; see `Engine.clean`."""
+        """Read and clean in this process; DuckDB spills to disk above the memory limit. See `Engine.clean`."""
         read_as = read(connection, raw.unpacked(scratch), scratch)
         read_as += normalize(connection, "raw_films")
         move_links(connection)

@@ -10,7 +10,7 @@ from recsys.data.raw import LIST_COLUMNS
 
 
 def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the columns of the clean table of users to types, and drop the column of codes and all empty columns.
+    """Convert the columns of a clean table of users to suitable types, and drop the codes and all empty columns.
 
     Ids become int64 if all are whole numbers. All other columns except `age` and `zip_code` become categoricals; the
     categories of age groups are ordered by age. The given frame is not changed.
@@ -26,7 +26,7 @@ def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the columns of the clean table of items to types, and drop the column of codes and all empty columns.
+    """Convert the columns of a clean table of items to suitable types, and drop the codes and all empty columns.
 
     Ids become int64 if all are whole numbers, and years become Int16. Unknown metadata are missing values or, in
     columns of lists, empty lists. The columns `title`, `year` and `genres` exist even if they are empty. The given

@@ -58,7 +58,7 @@ class Leakage:
         return pd.DataFrame({part: pd.Series(columns[part], dtype=float) for part in reversed(columns)}, index=facts)
 
     def sentences(self) -> list[str]:
-        """Return the report as sentences: each invariant, marked `Holds` or `Violated`, then a summary of the test."""
+        """Return the report as sentences: each invariant, marked `Holds` or `Violated`, then a summary of counts."""
         violated, fact = self.violated, self.frame()["test"]
         invariants = (invariant.sentence for invariant in self.split.invariants)
         sentences = [f"{'Violated' if sentence in violated else 'Holds'}: {sentence}" for sentence in invariants]
@@ -116,7 +116,7 @@ def _shared(part: Dataset, earlier: Mapping[str, Dataset]) -> dict[str, float]:
 
 
 def _title_codes(part: Dataset) -> np.ndarray:
-    """Return codes that are equal for items with equal title and year, int64 (n_items,); unique for missing titles."""
+    """Return codes, int64 (n_items,), equal for items of equal title and year; without a title, an item has its own."""
     frame = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
     frame["title"] = frame["title"].fillna(frame["movie_id"])
     return frame.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()

@@ -49,7 +49,7 @@ class Match:
 
 
 class Metadata(ABC):
-    """Base class of catalogues, which describe items.
+    """Base class of metadata catalogues, which contain descriptions of items.
 
     Attributes:
         name: name of the catalogue.

@@ -24,7 +24,7 @@ def check_levels(file: Path, text: Path) -> None:
         text: the file itself if it is in UTF-8, otherwise a copy in UTF-8; this is the file that is read.
 
     Raises:
-        UserError: they are nested more deeply.
+        UserError: lists or objects are nested more deeply.
     """
     level = 0
     with text.open("rb") as lines:

@@ -42,10 +42,10 @@ LISTS = "lists are split at {0!r} (data.genre_separator={0!r})"  # note on what 
 
 
 def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    """Rewrite the metadata in a raw table of items in the expected notations, in place.
+    """Rewrite the metadata in a raw table of items, in place, to the notations that cleaning expects.
 
     Args:
-        connection: a connection to a database with the table.
+        connection: a connection to the database.
         table: name of the table, `raw_films` or `raw_descriptions`.
 
     Returns:

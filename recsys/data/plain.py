@@ -137,7 +137,7 @@ def _refuse_foreign(file: Path, start: bytes) -> None:
 
 
 def _decompressed(file: Path, path: Path, copy: Path) -> Path:
-    """Remove one layer of compression; return `copy`, which is written, or `path` if it is not compressed.
+    """Remove one layer of compression: return the decompressed `copy`, or `path` if that is not compressed.
 
     Args:
         file: the original file, for messages.
@@ -189,7 +189,7 @@ def _extract_only_member(file: Path, path: Path, copy: Path) -> None:
 
 
 def _decompress_zstandard(file: Path, copy: Path) -> None:
-    """Decompress Zstandard text by DuckDB, which does not notice truncated files, so that is checked first.
+    """Decompress Zstandard text by DuckDB, after checking that the file is complete, since DuckDB does not check.
 
     Raises:
         EOFError: the file is truncated.
@@ -254,8 +254,8 @@ def _refuse_zeros(file: Path, path: Path) -> None:
 def _encoding(file: Path, path: Path, start: bytes) -> str:
     """Detect the encoding of text.
 
-    A byte order mark or a zero byte at the beginning decides. Otherwise it is UTF-8 if the text is valid UTF-8, else
-    Windows-1252.
+    A byte order mark or a zero byte at the beginning decides. Otherwise the encoding is UTF-8 if the text is valid
+    UTF-8, else Windows-1252.
 
     Raises:
         UserError: most but not all of the non-ASCII characters are valid UTF-8, or the file is binary data.
@@ -325,7 +325,7 @@ def _without_first_lines(path: Path, n: int, copy: Path) -> Path:
 
 
 def _has_mixed_line_ends(path: Path) -> bool:
-    """Return whether a text mixes the line ends CR LF, LF and CR, because DuckDB cannot read such a mixture."""
+    """Return whether a text mixes the line ends CR LF, LF and CR; DuckDB cannot read such a mixture."""
     n_line_feeds = n_returns = n_both = 0
     end = b""
     for chunk in _chunks(path):

@@ -2,8 +2,8 @@
 
 The keys of the cache are fingerprints; see `recsys.data.fingerprint`. The folder of a prepared data set contains
 `ratings.parquet` (a folder of files if Spark prepared it), `users.parquet`, `films.parquet`, `negatives.parquet` and
-`report.json`. If external metadata is added to the items, these are stored as `films.parquet` in a second folder, with
-`match.json`. Digests in both folders reveal damage; see `recsys.data.seals`.
+`report.json`. Items to which external metadata is added are stored in a second folder, with their own `films.parquet`
+and a `match.json`. Digests in both folders reveal damage; see `recsys.data.seals`.
 """
 
 from __future__ import annotations

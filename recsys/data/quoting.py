@@ -17,12 +17,15 @@ def literal(text: str) -> str:
 
 
 def one_file(path: Path) -> str:
-    """Escape the path of a file for DuckDB, which interprets every path as a glob pattern."""
+    """Return a path pattern for DuckDB that matches only this file, since DuckDB takes every path for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def parquet_files(path: Path) -> str:
-    """Return a DuckDB path pattern for a Parquet file or, if `path` is a folder, for the Parquet files in it."""
+    """Return a path pattern for DuckDB that matches a Parquet file or the Parquet files in a folder.
+
+    DuckDB reads the files of a folder in the order of their names.
+    """
     return one_file(path) + ("/*.parquet" if path.is_dir() else "")
 
 

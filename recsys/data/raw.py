@@ -51,9 +51,9 @@ class RawTable:
         others: further files that the SELECT reads. If `query` is the text of a SELECT, `$files` in it stands for all
             files, or `$file2`, `$file3` and so on for the further ones. In a SELECT in `sql/read`, `$NAME` stands for
             NAME.csv.
-        omitted: text of a SELECT that counts the rows of the files that `query` leaves out: each of its rows is a
-            number and the reason. It has the same parameters as `query`, and does not change the table. None if there
-            is nothing to count.
+        omitted: text of a SELECT that counts the rows of the files that `query` leaves out; each row of its result is a
+            number and the reason. It has the same parameters as `query`, and does not change the raw table. None if
+            there is nothing to count.
     """
 
     name: str
@@ -135,7 +135,7 @@ class Raw:
 
 
 class Source(ABC):
-    """Base class of sources: where ratings come from, with users and items, and the options for cleaning them.
+    """Base class of sources of ratings, users and items, with the options for cleaning them.
 
     Attributes:
         name: name of the data set.

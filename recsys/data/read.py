@@ -246,7 +246,7 @@ def columns_as_text(
 def selected_columns(
     label: str, name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Return standard column name -> column name in the source, for the columns of a raw table; None if missing.
+    """Return standard column name -> column name in the source (None if missing) for the columns of a raw table.
 
     Args:
         label: name of the source in messages.

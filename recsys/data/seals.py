@@ -52,6 +52,9 @@ def _current_digest(file: Path) -> str:
 
 @cache
 def _digest(file: Path, *state: int) -> str:
-    """Return the BLAKE2 digest of a file, cached under its `state` (inode, size, times): 1 GB takes about a second."""
+    """Return the BLAKE2 digest of a file; it is cached by file state, since 1 GB takes about a second.
+
+    The `state` is the file's inode, size and times.
+    """
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "blake2b").hexdigest()

@@ -75,7 +75,7 @@ class Select:
 def selects(
     connection: duckdb.DuckDBPyConnection, file: Path, reading: Reading, wanted: Collection[str], scratch: Path
 ) -> Iterator[Select]:
-    """Yield candidate SELECTs for reading a file; the first that succeeds is the right one.
+    """Yield candidate SELECTs for reading a file; the first one that succeeds is the right one.
 
     Args:
         connection: a DuckDB connection.
@@ -100,7 +100,7 @@ def selects(
 def delimited_selects(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> Iterator[Select]:
     """Yield a SELECT for each pair of a quotation mark and an escape character that a delimited text may use.
 
-    The first that succeeds and reads only plausible rows (`check_plausible`) is the right one.
+    The first SELECT that succeeds and reads only plausible rows (`check_plausible`) is the right one.
     """
     notes = _notes(file, text, dialect, reading)
     for quote, escape in dialect.quotings:

@@ -106,7 +106,7 @@ class Split:
         return replace(self, labels=labels)
 
     def _holdout(self, label: int, train: Dataset, candidates: np.ndarray | None) -> Holdout:
-        """Return a holdout of those ratings with a label, VALID or TEST, that are to be predicted.
+        """Return a holdout of the ratings with `label`, which is VALID or TEST, that are to be predicted.
 
         Histories consist of the training ratings and the known ratings of new users. If `targets.histories_run_on`,
         they also include a user's earlier held-out ratings.

@@ -299,8 +299,8 @@ class ColdItems(Splitter):
         test: share of the items with ratings that is held out for the test; the number of items is rounded down.
         seed: seed of the draw.
         target: which of a user's held-out ratings are predicted, and from which history. `all`: all of them together,
-            from all of the user's known ratings. `last`: only the last, from the earlier ones of the known ratings.
-            `successive`: each separately, from the known ratings that are earlier than it. Use the last two for models
+            from all of the user's known ratings. `last`: only the last, from the known ratings that are earlier.
+            `successive`: each separately, also from the known ratings that are earlier. Use the last two for models
             that read the order of a history.
     """
 
@@ -328,7 +328,7 @@ class ColdItems(Splitter):
         return replace(split, invariants=tuple(i for i in split.invariants if i is not invariants.ALL_RATINGS_ARE_USED))
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Return labels, uint8 (n,): all ratings of an item have the same label, which is random.
+        """Return labels, uint8 (n,): VALID or TEST for all ratings of the items drawn for validation or the test.
 
         Raises:
             UserError: a share is not above 0, or the shares do not sum to less than 1.
@@ -343,7 +343,7 @@ class ColdItems(Splitter):
 
 @dataclass(frozen=True)
 class ColdUsers(TimeSplitter):
-    """Holds out whole users: their first ratings are only their history, and models are to predict the rest.
+    """Holds out whole users: their first ratings serve only as their history, and the rest are to be predicted.
 
     The first ratings are the oldest or, if the source has no times, random ones. The users are drawn from those with at
     least 2 ratings.
@@ -540,7 +540,7 @@ def _share(counts: np.ndarray | int, share: float) -> np.ndarray:
 
 
 def _draw(codes: np.ndarray, shares: tuple[float, ...], seed: int) -> list[np.ndarray]:
-    """Return disjoint random samples of the codes: for each share an array with this share of them, rounded down."""
+    """Return disjoint random samples of the codes, one array per share; their sizes are rounded down."""
     ends = np.cumsum([int(_share(len(codes), share)) for share in shares])
     return np.split(np.random.default_rng(seed).permutation(codes), ends)[:-1]
 

@@ -38,7 +38,7 @@ N_NORMALIZED = 10_000  # number of queries whose normalised form is cached
 
 @dataclass(frozen=True)
 class TitleMatches:
-    """All items that have a title, sorted by similarity to a query, the best match first; ties by number of ratings.
+    """All items with a title, from the most to the least similar to a query; among equals, the most rated comes first.
 
     Attributes:
         items: int64 (n,) item codes.

@@ -38,7 +38,7 @@ for position in np.argsort(-scores)[:10]:
 
 
 def example(reads: tuple[str, ...], length: int) -> str:
-    """Return the source code of the example script."""
+    """Return the source code of the example for a model with inputs `reads` and histories of `length` columns."""
     has_items = "items" in reads
     user = -1 if has_items else 0
     lines = [f'    "{name}": {INPUTS[name].format(length=length, user=user)},  # {NOTES[name]}\n' for name in reads]

@@ -32,7 +32,7 @@ class ExportedModel(RecommendsByIds):
 
     Attributes:
         inputs: names of the model's inputs, in the order in which the model takes them.
-        length: number of interactions of a history that the model reads, the latest ones.
+        length: number of latest interactions that the model reads of each history.
         padding: item code with which shorter histories are filled up.
     """
 
@@ -116,10 +116,10 @@ def load_export(folder: Path) -> ExportedModel:
 def padded(query: Query, length: int, padding: int) -> dict[str, np.ndarray]:
     """Return a query as arrays: name -> array for each field of `recsys.models.graphs.PaddedQuery`.
 
-    The arrays have the dtypes of the fields.
+    The arrays have the dtypes of these fields.
 
-    In padded positions, and if the history has no times or plays, times are 0 and plays are 1. If the query has no
-    times, its moments are later than all interactions.
+    In padded positions, and if the history has no times or plays, times are 0 and plays are 1. The moments, at which
+    users are served, are the times of the query; if it has none, they are after all interactions.
 
     Args:
         query: B users with their histories; only the latest `length` interactions of each history are used.

@@ -33,13 +33,11 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
 
     Args:
         model: the trained model.
-        data: the data set whose ratings form the histories of users, and which has their ids and the items' ids and
-            titles.
+        data: the data set whose ratings form the histories of users; the export contains its ids and titles.
         folder: folder to write to, in the layout of `recsys.export.layout`. An earlier export in it is replaced once
             the new export is complete.
         to: format: `onnx`, or `torch` for a `torch.export` program.
-        length: number of interactions of a history that the exported model reads, the latest ones; None for
-            `default_length`.
+        length: number of latest interactions that the exported model reads of each history; None for `default_length`.
 
     Raises:
         UserError: the model cannot be exported, its weights do not fit in memory, or the folder contains files that are
@@ -68,10 +66,10 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
 
 
 def default_length(model: Recommender, data: Dataset) -> int:
-    """Return the default length of an exported model's histories, enough for all that the model reads from the data's.
+    """Return the default length of the histories that an exported model reads.
 
-    The length is at least `LONG`, because the weight of popularity in scores depends on the length of each history that
-    is shorter than `LONG`.
+    It covers all interactions that the model reads from any history of the data. It is at least `LONG`, because the
+    weight of popularity in scores depends on the length of histories shorter than `LONG`.
 
     Raises:
         UserError: the model cannot be exported.

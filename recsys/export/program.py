@@ -33,7 +33,7 @@ class ServedGraph(nn.Module):
         self.reads = tuple(name for name in PaddedQuery._fields if name in read)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs named in `layout.OUTPUTS`, each float32 (B, n_items), for inputs in the order of `reads`."""
+        """Return the outputs `layout.OUTPUTS`, each float32 (B, n_items), for inputs in the order of `reads`."""
         query = PaddedQuery(**dict(zip(self.reads, inputs, strict=True)))
         own = self.own(query)
         if self.popularity is None:

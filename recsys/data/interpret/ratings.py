@@ -131,7 +131,7 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
         numeric_ids: whether ids are checked too.
 
     Raises:
-        UserError: a cell does not meet this condition; the message names the first such cell.
+        UserError: a cell is not as required; the message names the first such cell.
     """
     sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
     cells = rows.connection.execute(sql, {"first_row": rows.first, "numeric_ids": numeric_ids}).fetchall()
@@ -155,10 +155,10 @@ def _hint(name: str, cell: str) -> str:
 
 
 def check_further(rows: Rows, label: str, columns: Mapping[str, str | None]) -> None:
-    """Check the cells of the optional columns of ratings, labels and plays.
+    """Check the cells of the optional columns `label` and `plays`.
 
     Raises:
-        UserError: a cell is not a valid label or number of plays (`_WRONG`); the message names the first such cell.
+        UserError: a cell is not a valid label or value of plays (`_WRONG`); the message names the first such cell.
     """
     for name in rows.further:
         wanted, condition = _WRONG[name]

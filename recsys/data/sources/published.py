@@ -105,7 +105,7 @@ def _refuse_spreadsheets(files: Sequence[Path], tables: Sequence[RawTable]) -> N
 
 
 def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> dict[Path, list[Path]]:
-    """Return pattern -> matching files; a file counts only for the first pattern, in the order of the tables."""
+    """Return pattern -> files with matching names; a file that matches several patterns belongs to the first."""
     matching: dict[Path, list[Path]] = {table.file: [] for table in tables}
     for file in files:
         pattern = next((pattern for pattern in matching if file.match(str(pattern))), None)

