@@ -1,8 +1,8 @@
 """Cleaning of raw tables in SQL: the rules by which ratings are dropped, and how many ratings each rule drops.
 
 The SELECTs are in `sql/clean`, where comments explain the rules. The rules are applied in the order of `RULES`, and a
-dropped rating is counted once, under the first rule that drops it. If ratings have labels, those with a negative label
-are dropped just before duplicates.
+dropped rating is counted once, under the first rule that drops it. If the ratings have labels, those labelled as
+negatives (0 or less, or false) are dropped just before duplicates.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
 
     Returns:
         Number of dropped ratings, keyed by rule, in the order of `RULES`; then, if the ratings have labels, the number
-        of ratings with a negative label and, if several sources are gathered, the number of duplicates across sources.
+        of ratings labelled as negatives and, if several sources are gathered, the number of duplicates across sources.
 
     Raises:
         UserError: no rating is left.

@@ -58,7 +58,7 @@ class Dataset:
         users: int32 (n,) user codes, ascending.
         items: int32 (n,) item codes; each pair of user and item occurs at most once.
         ratings: float32 (n,) ratings; all 1 if the source has only interactions without ratings.
-        times: int64 (n,) Unix times in seconds, or None.
+        times: int64 (n,) Unix times in seconds, or None if the source has no times.
         user_frame: one row per user code, with `user_id` and the source's other columns (`age`, `gender`, `occupation`,
             ...).
         item_frame: one row per item code, with `movie_id`, `title`, `year`, `genres` (a list) and any other columns.

@@ -193,7 +193,7 @@ def _check_start(
         fits: function that returns whether the fields of a line can be those of the header or of the first row.
 
     Raises:
-        UserError: the first line does not fit, and a later one does.
+        UserError: the first line that is not blank does not fit, but a later line does.
     """
     for n_before, line in enumerate(lines[:_N_SAMPLED]):
         if line.strip() and any(fits(_rows([line], delimiter, mark)[0]) for delimiter in delimiters):

@@ -184,7 +184,7 @@ class Pairs:
         return len(self.items)
 
     def with_past_histories(self) -> Pairs:
-        """Return the pairs with a query of one row per pair, whose history is cut off at the pair's time.
+        """Return the pairs with a new query of one row per pair; each row's history ends before its pair's time.
 
         If the pairs or the histories have no times, the histories are not shortened.
         """

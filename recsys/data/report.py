@@ -11,7 +11,7 @@ from recsys.terminal import terminal
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
-    """Print a report: the numbers of ratings read, dropped by each rule and left, the data's size, metadata coverage.
+    """Print the numbers of ratings read, dropped by each rule and left, the size of the data, and metadata coverage.
 
     Args:
         prepared: the data set and the report on its preparation.

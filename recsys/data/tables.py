@@ -26,9 +26,9 @@ def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
     """Convert a data set to tables of ratings, users, items and links, in the form that the source `Database` reads.
 
     Links are ids of items in other catalogues. Lists become text with a bar between the elements. Columns that the data
-    set lacks are left out; so is the age group, which follows from the age. Ratings are in the order of the data set.
-    If it has parts, ratings are sorted by part, because when the tables are read again, parts are ordered by their
-    first rows.
+    set lacks are left out; so is the age group, which follows from the age. Ratings are in the order of the data set
+    unless it has parts; then they are sorted by part, because parts are ordered by their first rows when the tables are
+    read again.
     """
     ratings = {
         "user_id": dataset.user_frame["user_id"].to_numpy()[dataset.users],

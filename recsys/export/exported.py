@@ -80,11 +80,11 @@ class ExportedEmbeddings(ExportedModel, HasEmbeddings):
         self.users, self.items = users, items
 
     def user_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings.user_embeddings`."""
         return self.users
 
     def item_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings.item_embeddings`."""
         return self.items
 
 

@@ -91,7 +91,7 @@ class Spark(Engine):
         """Read and clean by Spark, which stores intermediate tables in the scratch folder; see `Engine.clean`.
 
         Raises:
-            UserError: Spark fails, cannot read the ratings, or no rating is left after cleaning.
+            UserError: Spark fails or cannot read the ratings, or no rating is left after cleaning.
         """
         check_readable(raw)
         raw = raw.unpacked(scratch)

@@ -48,5 +48,5 @@ def count_words(documents: Sequence[str], min_count: int) -> tuple[sparse.csr_ma
 
 
 def count_known_words(documents: Sequence[str], words: np.ndarray) -> sparse.csr_matrix:
-    """Return how often each document contains each of the given words, a CSR matrix, float32 (n_documents, n_words)."""
+    """Return how often each document contains each given word: a CSR matrix, float32 (n_documents, n_words)."""
     return vectorizer(list(words)).transform(documents)
