@@ -1,1 +1,1 @@
-"""From raw sources to clean tables, data sets and splits."""
+"""Data preparation: raw sources are read and cleaned into tables, loaded as data sets, and split."""

@@ -1,4 +1,4 @@
-"""Addresses of databases; messages show them without user name and password."""
+"""Database addresses; messages show an address only without its user name and password."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _URL = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a database; `str(address)` has neither user name nor password.
+    """The address of a database; `str(address)` leaves out the user name and the password.
 
     Attributes:
         url: address that DuckDB attaches; must not be shown, since it may contain a password.
         kind: DuckDB's type: `postgres`, `mysql`, `duckdb` or `sqlite`.
-        place: the part that may be shown.
+        place: the address without user name and password, which may be shown.
         password: the password as written in the address, or "".
     """
 
@@ -53,7 +53,7 @@ class Address:
             text: `postgresql://...`, `postgres://...`, `mysql://...`, or the path of a DuckDB or SQLite file.
 
         Raises:
-            UserError: the kind of the address is unknown, or the address is malformed; the message does not quote it.
+            UserError: the text is not of any of these forms; the message does not quote it.
         """
         scheme, is_url, _ = text.partition("://")
         if not is_url:
@@ -72,10 +72,10 @@ class Address:
 
     @classmethod
     def from_environment(cls, variable: str) -> Address:
-        """Parse the address in an environment variable.
+        """Parse the address that an environment variable contains.
 
         Raises:
-            UserError: the variable is not set or empty, or its address is not valid.
+            UserError: the variable is unset or empty, or its address is not valid.
         """
         return cls.parse(in_environment(variable))
 
@@ -88,7 +88,7 @@ class Address:
         return self.kind in _FILES.values()
 
     def without_secrets(self, error: Exception) -> str:
-        """Return an error's message on one line, without the address, the password and the SQL that it quotes."""
+        """Return the message of a database error on one line, with the address, the password and quoted SQL removed."""
         message = str(error).replace(self.url, self.place)
         for secret in {self.password, unquote(self.password)} - {""}:
             message = message.replace(secret, "***")
@@ -98,7 +98,7 @@ class Address:
 
 @dataclass(frozen=True)
 class JavaAddress:
-    """The JDBC address of a database, `jdbc:...`; `str(address)` has neither login nor options.
+    """The JDBC address of a database, `jdbc:...`; `str(address)` leaves out the login and the options.
 
     Attributes:
         url: the address; must not be shown, since it may contain a password.
@@ -108,7 +108,7 @@ class JavaAddress:
 
     @property
     def password(self) -> str:
-        """Return the part that may contain a password: all before the last @, or the value of `password=`, or ""."""
+        """Return the text that may contain a password: all before the last @, or the value of `password=`, or ""."""
         login, at, _ = self.url.rpartition("@")
         found = re.search(r"pass\w*=([^&;]*)", self.url, re.IGNORECASE)
         return login if at else found[1] if found else ""
@@ -119,10 +119,10 @@ class JavaAddress:
 
 
 def in_environment(variable: str) -> str:
-    """Return the address in an environment variable.
+    """Return the address that an environment variable contains.
 
     Raises:
-        UserError: the variable is not set or empty.
+        UserError: the variable is unset or empty.
     """
     if not (text := os.environ.get(variable, "")):
         raise UserError(

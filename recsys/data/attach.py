@@ -1,4 +1,4 @@
-"""Databases attached to DuckDB: PostgreSQL, MySQL, DuckDB and SQLite."""
+"""Attaches databases (PostgreSQL, MySQL, DuckDB and SQLite) to a DuckDB connection."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from recsys.errors import UserError
 def attached(
     address: Address, alias: str, *, read_only: bool, written: Path | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Attach a database to a new DuckDB connection as its default, so that the names of tables need no prefix.
+    """Attach a database to a new DuckDB connection as its default, so that SQL can name tables without a prefix.
 
     Args:
         address: address of the database.
-        alias: name of the database in DuckDB, which is not quoted.
+        alias: name of the database in DuckDB; it must be a plain identifier, because it is not quoted in SQL.
         read_only: whether to attach the database read-only.
-        written: the only folder in which statements may read and write files, besides the database; None allows all.
+        written: the only folder in which SQL statements may read and write files, apart from the database itself; None
+            allows all files.
 
     Yields:
         The connection.
 
     Raises:
-        UserError: a file to read does not exist, the database cannot be reached, or a statement in the `with` block
-            fails.
+        UserError: the database cannot be reached (if `read_only`, also if its file does not exist), or an SQL statement
+            in the `with` block fails.
     """
     if read_only and address.is_file and not Path(address.url).is_file():
         raise UserError(f"{address} does not exist.")
@@ -55,7 +56,7 @@ def attached(
 
 
 def _close_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Irrevocably restrict the connection to the files in a folder; otherwise views and SELECTs could read any file."""
+    """Permanently restrict the connection to the files in a folder; otherwise views and SELECTs could read any file."""
     connection.execute(f"SET allowed_directories = [{literal(str(folder.resolve()))}]")
     connection.execute(f"SET temp_directory = {literal(str(folder.resolve() / 'spill'))}")
     for option in ("enable_external_access", "python_enable_replacements"):
@@ -64,10 +65,10 @@ def _close_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def _load_extension(connection: duckdb.DuckDBPyConnection, kind: str) -> None:
-    """Load DuckDB's extension for a kind of database, from its package or by download.
+    """Load DuckDB's extension for a kind of database, from an installed Python package or else by download.
 
     Raises:
-        UserError: there is neither a package nor a connection.
+        UserError: the package is not installed, and the extension cannot be downloaded.
     """
     if kind == "duckdb":
         return

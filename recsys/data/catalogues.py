@@ -1,4 +1,4 @@
-"""Catalogues of item metadata, read from local files in the layouts of their publishers."""
+"""Catalogues of item metadata, read from local files in the format in which they are published."""
 
 # ruff: noqa: S608 - SQL is put together from constants of this file only
 
@@ -18,17 +18,17 @@ class Catalogue(Metadata):
     """A catalogue of item metadata in a local folder.
 
     Args:
-        path: the folder with the catalogue's files, or one of the files.
+        path: the folder with the catalogue's files, or the path of one of these files.
     """
 
     def __init__(self, path: str | None) -> None:
         self.path = path
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files of the catalogue.
+        """Return the files of the catalogue and how to read them.
 
         Raises:
-            UserError: no path is given, or it or a file does not exist.
+            UserError: no path is given, the path does not exist, or a file of the catalogue is missing.
         """
         path = Path(self.path or "").expanduser()
         if self.path is None or not path.exists():
@@ -39,20 +39,20 @@ class Catalogue(Metadata):
 
     @abstractmethod
     def _table(self, folder: Path) -> RawTable:
-        """Describe how to read the files in a folder.
+        """Describe how to read the catalogue's files in a folder.
 
         Raises:
             UserError: a file does not exist.
         """
 
     def _joined(self, query: str, omitted: str, *files: Path, **parameters: float) -> RawTable:
-        """Describe the table of descriptions that a SELECT reads from files.
+        """Describe the raw table `descriptions`, which a SELECT reads from one or more files.
 
         Args:
-            query: the SELECT, in which `$file`, `$file2` and so on stand for the files.
-            omitted: SELECT that counts the rows which `query` omits; see `RawTable.omitted`.
-            *files: the files.
-            **parameters: further parameters of both SELECTs.
+            query: the SELECT, in which `$file` stands for the first of `files`, `$file2` for the second, and so on.
+            omitted: a SELECT that counts the rows left out by `query`; see `RawTable.omitted`.
+            *files: paths of the files.
+            **parameters: values of the other parameters of both SELECTs.
 
         Raises:
             UserError: a file does not exist.
@@ -63,7 +63,7 @@ class Catalogue(Metadata):
 
 
 class KaggleMovies(Catalogue):
-    """The Movies Dataset of Kaggle: 45,000 films of The Movie Database, with plots, keywords, cast and crew."""
+    """Kaggle's "The Movies Dataset": 45,000 films of The Movie Database, with plots, keywords, cast and crew."""
 
     name = "kaggle-movies"
     # a few rows lack fields, because a line break in a text splits the row
@@ -105,7 +105,7 @@ class KaggleMovies(Catalogue):
 
 
 class IMDb(Catalogue):
-    """IMDb's file title.basics: titles, years, genres and runtimes of all titles except episodes and games.
+    """IMDb's file title.basics: title, year, genres and runtime of all its entries except episodes and games.
 
     Items are matched by IMDb ids if the ratings' source has them, otherwise by title and year.
     """
@@ -128,12 +128,12 @@ class IMDb(Catalogue):
 
 
 class TagGenome(Catalogue):
-    """The tag genome of MovieLens as keywords: tags of high relevance, the most relevant first.
+    """The tag genome of MovieLens: tags that are relevant enough to an item become its keywords, most relevant first.
 
     Args:
-        path: the folder with the files of a MovieLens release (`genome-scores.csv`), of the tag genome of 2012
-            (`tag_relevance.dat`) or of that of 2021 (`tagdl.csv`).
-        min_relevance: minimum relevance of a tag, from 0 to 1, for it to become a keyword of an item.
+        path: the folder with the files of a MovieLens release (`genome-scores.csv`), of the 2012 tag genome
+            (`tag_relevance.dat`) or of the 2021 tag genome (`tagdl.csv`).
+        min_relevance: minimum relevance to an item, from 0 to 1, at which a tag becomes a keyword of the item.
     """
 
     name = "tag-genome"

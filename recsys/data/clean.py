@@ -1,7 +1,8 @@
-"""Cleaning of raw tables in SQL: which ratings are dropped, and by which rule.
+"""Cleaning of raw tables in SQL: the rules by which ratings are dropped, and how many ratings each rule drops.
 
-The SELECTs are in `sql/clean`, where comments explain the rules. A dropped rating is counted once, under the first rule
-that rejects it, in the order of `RULES`; the rule for negatives applies before that for duplicates.
+The SELECTs are in `sql/clean`, where comments explain the rules. The rules are applied in the order of `RULES`, and a
+dropped rating is counted once, under the first rule that drops it. If the ratings have labels, those labelled as
+negatives (0 or less, or false) are dropped just before duplicates.
 """
 
 from __future__ import annotations
@@ -81,18 +82,18 @@ ALTER TABLE with_further RENAME TO ratings;
 
 @dataclass(frozen=True)
 class Cleaning:
-    """Options of cleaning; rules that have no option here always apply.
+    """Options of cleaning; the rules in `RULES` that no option controls always apply.
 
     Attributes:
-        min_rating: drop ratings below this threshold; None drops none.
-        user_core: drop users with fewer clean ratings than this. The ratings of users and items with too few are
-            dropped repeatedly, until all that remain have enough (the k-core).
-        item_core: drop items with fewer clean ratings than this.
-        keep_unknown_films: keep ratings of items that the source's metadata does not contain.
-        earliest: ISO date; ratings before it are dropped, because their times are considered impossible. For data with
-            order numbers instead of times it must be 1970-01-01.
-        max_dropped: largest share of the ratings, from 0 to 1, that the rules in `UNCHOSEN` may drop; preparation fails
-            above it. The clean tables do not depend on it.
+        min_rating: ratings below this threshold are dropped; None keeps ratings of all values.
+        user_core: users with fewer clean ratings than this are dropped with all their ratings. Users and items below
+            their thresholds are dropped repeatedly until all that remain reach them (the k-core).
+        item_core: items with fewer clean ratings than this are dropped with all their ratings.
+        keep_unknown_films: whether to keep ratings of items that the source's metadata does not contain.
+        earliest: ISO date; ratings before it are dropped, because their times are considered impossible. It must be
+            1970-01-01 for data whose times are only order numbers.
+        max_dropped: largest share of the ratings, from 0 to 1, that the rules in `UNCHOSEN`, which always apply, may
+            drop; if they drop more, preparation fails. The value does not change the clean tables.
 
     Raises:
         UserError: a value is not allowed.
@@ -119,10 +120,10 @@ class Cleaning:
 
 
 def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
-    """Check the scale of ratings, and return its lowest and its highest rating.
+    """Check a rating scale, and return its lowest and its highest rating.
 
     Raises:
-        UserError: the scale is not two numbers, of which the first is at most the second.
+        UserError: the scale is not a pair of numbers, or the first number is larger than the second.
     """
     ends = list(scale) if isinstance(scale, Sequence) else [scale]
     if not (len(ends) == 2 and all(isinstance(end, Real) for end in ends) and ends[0] <= ends[1]):
@@ -131,15 +132,15 @@ def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
 
 
 def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -> None:
-    """Check that the rules in `UNCHOSEN` dropped few ratings.
+    """Check that the rules in `UNCHOSEN`, which always apply, did not drop too many ratings.
 
     Args:
-        dropped: rule -> number of ratings that it dropped.
+        dropped: number of dropped ratings, keyed by rule.
         n_rows: number of ratings before cleaning.
         cleaning: cleaning options.
 
     Raises:
-        UserError: these rules dropped more than the share `cleaning.max_dropped` of the ratings.
+        UserError: the share of the ratings that these rules dropped is above `cleaning.max_dropped`.
     """
     unchosen = {rule: dropped[rule] for rule in UNCHOSEN}
     n_dropped, worst = sum(unchosen.values()), max(UNCHOSEN, key=lambda rule: unchosen[rule])
@@ -154,18 +155,19 @@ def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -
 def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cleaning: Cleaning) -> dict[str, int]:
     """Create the clean tables `ratings`, `users`, `films`, `parts` and `negatives` from the raw tables.
 
-    `ratings` has the columns `user`, `item` (codes from 0), `rating`, `time` (Unix time in seconds, or NULL) and `part`
-    (a code, or -1), and `source` and `plays` if the raw ratings have them.
+    `ratings` has the columns `user` and `item` (codes from 0), `rating`, `time` (Unix time in seconds, or NULL) and
+    `part` (the code of a part of the source's own partition, or -1). It also has `source` and `plays` if the raw
+    ratings have these columns.
 
     Args:
-        connection: a database with the tables `raw_ratings`, `raw_users`, `raw_films`, `raw_links`, `raw_tags` and
-            `raw_negatives`.
+        connection: a connection to a database with the tables `raw_ratings`, `raw_users`, `raw_films`, `raw_links`,
+            `raw_tags` and `raw_negatives`.
         scale: lowest and highest rating of the source.
         cleaning: cleaning options.
 
     Returns:
-        Number of dropped ratings by rule, in the order of `RULES`; for sources with labels also the negatives, and for
-        gathered sources the duplicates across sources.
+        Number of dropped ratings, keyed by rule, in the order of `RULES`; then, if the ratings have labels, the number
+        of ratings labelled as negatives and, if several sources are gathered, the number of duplicates across sources.
 
     Raises:
         UserError: no rating is left.
@@ -216,7 +218,7 @@ def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, 
 
     Args:
         n_left: number of ratings that are left.
-        dropped: rule -> number of ratings that it dropped, for the message.
+        dropped: number of dropped ratings, keyed by rule, for the message.
         scale: lowest and highest rating of the source, for the message.
 
     Raises:
@@ -231,14 +233,14 @@ def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, 
 
 
 def create_codes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create `users`, `films`, `parts` and `negatives`, which assign codes, from raw tables and uncoded `ratings`."""
+    """Create the clean tables other than `ratings`; they assign integer codes to its users, items and parts."""
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)
 
 
 def create(connection: duckdb.DuckDBPyConnection, table: str, query: str, **parameters: object) -> None:
-    """Create a table of the rows of the SELECT in `sql/clean/<query>.sql`, given its parameters."""
+    """Create a table from the result of the SELECT in `sql/clean/<query>.sql`, run with the given parameters."""
     sql = (SQL / "clean" / f"{query}.sql").read_text(encoding="utf-8")
     connection.execute(f'CREATE TABLE "{table}" AS {sql}', parameters)
 
@@ -249,7 +251,7 @@ def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, query: str, **parameters: object) -> int:
-    """Replace the table `ratings` by the result of a SELECT in `sql/clean`; return how many rows fewer these are."""
+    """Replace the table `ratings` by the result of a SELECT in `sql/clean`, and return by how many rows it shrank."""
     before = count(connection, "ratings")
     create(connection, "replacement", query, **parameters)
     connection.execute("DROP TABLE ratings")

@@ -1,8 +1,8 @@
-"""Columns of users and items: those that recsys knows, and further ones of a file, which get a prefix.
+"""Columns of the tables of users and items: standard columns, which recsys knows, and extra columns of a user's file.
 
-A file may have further columns with any names. While SQL works on a table, their names have the prefix `OWN`, so a
-column `rating` or `rowid` of an items file does not clash with the rating of a user or the row id of a table. Stored
-tables and data frames have the file's names without the prefix, except where recsys has a column of that name.
+A file may have extra columns with any names. In SQL tables, the names of extra columns get the prefix `OWN`, so that a
+column `rating` or `rowid` of an items file does not clash with the ratings of users or with DuckDB's row ids. In stored
+tables and data frames the prefix is removed, except where recsys has a standard column of that name.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ _CLEAN = {"users": (*_RAW["users"], "user", "age_group", "source"), "films": (*_
 
 
 def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the file's name of each column to read, by standard name.
+    """Return the columns to read from a file: standard column name -> column name in the file.
 
-    Columns that recsys knows are also recognised in another case or in the singular, such as `Title` or `Genre`, if no
-    column has the exact name and only one has such a name.
-    For users and items, `columns` gives only the names that differ; for other tables, all columns to read.
+    Standard columns are also recognised in another case or in the singular, such as `Title` or `Genre`, if no column of
+    the file has the exact name and only one has such a similar name.
+
+    For users and items, `columns` contains only the names that differ from the standard; for other tables, it contains
+    all columns to read.
 
     Args:
         name: name of the raw table.
-        columns: standard name -> the file's name of each column (None if the file lacks it); None if no name is given.
-        types: name -> type of each column of the file.
+        columns: standard column name -> column name in the file, or None for a column that the file lacks. If `columns`
+            itself is None, all columns are read under their own names.
+        types: column name in the file -> type of the column.
     """
     if columns and name not in ("users", "films"):
         return dict(columns)
@@ -49,36 +52,36 @@ def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[st
 
 
 def _standard(column: str, ours: Collection[str]) -> str:
-    """Return the name in `ours` that a column has in another case or in the singular, or else the column's own."""
+    """Return the name in `ours` that equals a column's name up to case or a plural "s", otherwise the column's name."""
     return next((name for name in (column.lower(), f"{column.lower()}s") if name in ours), column)
 
 
 def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Add the prefix `OWN` to the standard names that recsys does not know, which are the file's own.
+    """Add the prefix `OWN` to those keys of `columns` that are not standard names, but names of extra columns.
 
-    Only tables of users, items and descriptions have such columns.
+    Only tables of users, items and descriptions have extra columns.
 
     Args:
         name: name of the raw table.
-        columns: standard name -> the file's name of each column.
+        columns: standard column name, or name of an extra column -> column name in the file.
     """
     return {_apart(column, _RAW.get(name)): theirs for column, theirs in columns.items()}
 
 
 def read_apart(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> duckdb.DuckDBPyRelation:
-    """Read a stored clean table, and add the prefix `OWN` to the names of its source's own columns.
+    """Read a clean table from disk, and add the prefix `OWN` to the names of its extra columns.
 
     Args:
-        connection: a connection.
+        connection: the DuckDB connection that reads the table.
         name: name of the clean table.
-        file: its Parquet file, or a folder of Parquet files.
+        file: the Parquet file of the table, or a folder of Parquet files.
     """
     table = connection.read_parquet(parquet_files(file))
     return table.project(_renamed({column: _apart(column, _CLEAN.get(name)) for column in table.columns}))
 
 
 def write_together(table: duckdb.DuckDBPyRelation, file: Path) -> None:
-    """Store a clean table as Parquet, with the prefix `OWN` removed from names that stay unique without it."""
+    """Write a clean table to Parquet; column names lose the prefix `OWN` if they stay unique without it."""
     ours = {column.lower() for column in table.columns}
     names = {column: column.removeprefix(OWN) for column in table.columns}
     table.project(_renamed({c: c if name.lower() in ours else name for c, name in names.items()})).write_parquet(

@@ -1,8 +1,8 @@
-"""Databases as sources: tables and queries of PostgreSQL, MySQL, DuckDB and SQLite.
+"""Databases as sources of ratings: tables or SELECTs of PostgreSQL, MySQL, DuckDB and SQLite databases.
 
-Tables and results of queries are copied, as text and under standard column names, to CSV files in the cache. A file is
-named by a digest of its content. The files are then cleaned like those of any other source, and the fingerprint covers
-the rows that were read. Passwords come from the environment; messages, configs and runs never contain them.
+The rows are copied, as text and under standard column names, to CSV files in the cache, named by a digest of their
+content. These files are then cleaned like those of any other source, so the fingerprint covers the rows that were read.
+Passwords come from environment variables; messages, configs and saved runs never contain them.
 """
 
 from __future__ import annotations
@@ -39,27 +39,29 @@ SYSTEM_TABLES = ("duckdb_", "pg_", "pragma_", "sqlite_")  # prefixes: DuckDB's d
 
 
 class Database(Source):
-    """Ratings in a database, optionally with users and items; the database is only read.
+    """Ratings in a database, optionally with users and items; nothing is written to the database.
 
     Each table is given as `NAME`, as `SCHEMA.NAME`, or as a SELECT in DuckDB's SQL. All tables are read in one
-    transaction. Ratings of a user with equal times keep the order of the rows, which a SELECT can determine.
+    transaction. Among a user's ratings with equal times, the order of the rows is preserved; a SELECT can set it with
+    ORDER BY.
 
     Args:
-        ratings: table of the ratings; None if this is one of several gathered sources and has none.
-        columns: standard name -> the table's name of each column: `user_id`, `movie_id` and, if there are such columns,
-            `rating`, `time` (Unix seconds or a date and time), `part` (the source's own partition), `label` and `plays`
-            (see `sources.Files`).
+        ratings: table of the ratings; None is allowed only in a `Gathered` source, for a database without ratings.
+        columns: standard column name -> column name in the table of ratings. The standard names are `user_id`,
+            `movie_id` and, if the table has such columns, `rating`, `time` (Unix seconds or a date and time), `part`
+            (the source's own partition, such as train and test), `label` and `plays` (see `sources.Files`).
         users: table of users.
-        users_columns: standard name -> the table's name of each column, where they differ: `user_id`, and any of `age`,
-            `gender`, `occupation`, `zip_code` or names of your own.
+        users_columns: standard column name -> column name in the table of users, where the two differ. The names are
+            `user_id`, and any of `age`, `gender`, `occupation`, `zip_code` or names of your own.
         films: table of items.
-        films_columns: standard name -> the table's name of each column, where they differ: `movie_id`, and any of
-            `raw.ITEM_COLUMNS` or names of your own.
-        links: table of the items' ids in other catalogues: `movie_id`, `imdb_id`, `tmdb_id`.
-        address: `postgresql://USER@HOST/DATABASE`, `mysql://...`, the path of a DuckDB or SQLite file, or `jdbc:...`,
-            from which Spark reads only the ratings. It must not contain a password, because runs store their configs.
+        films_columns: standard column name -> column name in the table of items, where the two differ. The names are
+            `movie_id`, and any of `raw.ITEM_COLUMNS` or names of your own.
+        links: table of the items' ids in other catalogues, with the columns `movie_id`, `imdb_id` and `tmdb_id`.
+        address: `postgresql://USER@HOST/DATABASE`, `mysql://...`, or the path of a DuckDB or SQLite file. A `jdbc:...`
+            address is read by Spark and gives only ratings. The address must not contain a password, because runs store
+            their configs.
         address_env: environment variable with the address, which may contain a password; used if `address` is None.
-        genre_separator: separator of the genres of an item, and of the elements of other lists.
+        genre_separator: separator between the genres of an item, and between the elements of other lists.
         scale: lowest and highest possible rating.
         name: name of the data set.
         cleaning: cleaning options.
@@ -98,11 +100,11 @@ class Database(Source):
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Copy the tables to files in the cache, and return the files.
+        """Copy the tables to CSV files in the cache, and return the files and how to read them.
 
         Raises:
-            UserError: there is no address, the database cannot be reached, a table or column does not exist, the
-                ratings have no rows, an id may be rounded, or a table is given as SQL that is not allowed.
+            UserError: there is no address, the database cannot be reached, a table or column does not exist, the table
+                of ratings is empty, an id may have been rounded, or a table is given as SQL that is not allowed.
         """
         address = self._address()
         if isinstance(address, JavaAddress):
@@ -134,10 +136,10 @@ class Database(Source):
         return JavaAddress(text) if text.startswith("jdbc:") else Address.parse(text)
 
     def _remote(self, address: JavaAddress) -> Raw:
-        """Describe the table of ratings that Spark reads.
+        """Describe the table of ratings at a JDBC address, which Spark reads.
 
         Raises:
-            UserError: a table of users, items or links is given, or the ratings are missing or a SELECT.
+            UserError: a table of users, items or links is given, or `ratings` is not given or is a SELECT.
         """
         (table, columns), *others = self.tables.values()
         if table is None or any(other is not None for other, _ in others):
@@ -147,7 +149,7 @@ class Database(Source):
         return Raw(str(address), (), remote=Remote(str(address), address.url, columns or {}, table, AS_IT_IS))
 
     def _rows(self, label: str, name: str, query: str, types: dict[str, str]) -> str:
-        """Return a SELECT of the rows of `query`, as text and under standard column names.
+        """Return a SELECT that yields the rows of `query` with all values as text and under standard column names.
 
         Raises:
             UserError: a column does not exist.
@@ -158,20 +160,20 @@ class Database(Source):
     def _refuse_rounded_ids(
         self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str, types: dict[str, str]
     ) -> None:
-        """Check that no id in the rows of `query` may be rounded; see `refuse_rounded`.
+        """Check that ids in the result of `query` cannot have been rounded; see `selects.refuse_rounded`.
 
         Raises:
-            UserError: an id may be rounded.
+            UserError: an id may have been rounded.
         """
         selected = selected_columns(label, name, self.tables[name][1], types)
         for column in filter(None, map(selected.get, ("user_id", "movie_id"))):
             refuse_rounded(connection, label, query, column, types[column])
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, rows: str, scratch: Path) -> Path:
-        """Copy the rows of a SELECT into a file next to the scratch folder, named by its content, and return its path.
+        """Copy a SELECT's rows to a CSV file beside the scratch folder, named by a digest, and return its path.
 
         Raises:
-            UserError: the ratings have no rows.
+            UserError: the table of ratings is empty.
         """
         copied = scratch / f"{name}.csv"
         sql = f"COPY ({rows}) TO {literal(str(copied.resolve()))} (FORMAT csv, HEADER)"
@@ -184,10 +186,10 @@ class Database(Source):
 
 
 def _select(name: str, table: str) -> str:
-    """Return the SELECT that reads a table, which is given by its name or as a SELECT.
+    """Return the SELECT that reads a table, where `table` is the table's name or itself a SELECT.
 
     Raises:
-        UserError: `table` is SQL other than one SELECT, or reads anything but tables of the database.
+        UserError: `table` is SQL but not exactly one SELECT, or it reads anything except tables of the database.
     """
     if not re.search(r"\s", table):
         table = f"FROM {'.'.join(map(quoted, table.split('.')))}"
@@ -207,17 +209,18 @@ def _select(name: str, table: str) -> str:
 
 
 def _check_stored(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
-    """Check the views of a DuckDB file that a SELECT reads, directly or through other views.
+    """Check the views that a SELECT reads, directly or through other views, in a DuckDB file.
 
-    Views must meet the same conditions as SELECTs of the user, because DuckDB runs both in this process.
+    Views must read only tables of the database, like the SELECTs in a user's settings, because DuckDB runs both in this
+    process.
 
     Args:
-        connection: a connection with the database attached as `source`.
-        name: name of the raw table that the SELECT yields.
+        connection: a connection to which the database is attached as `source`.
+        name: name of the raw table that the SELECT fills, for the message.
         query: the SELECT.
 
     Raises:
-        UserError: a view reads anything but tables of the database, or a macro that the file stores is called.
+        UserError: a view reads anything except tables of the database, or a macro stored in the file is called.
     """
     own = "WHERE database_name = 'source' AND NOT internal"
     views = connection.execute(f"SELECT view_name, sql FROM duckdb_views() {own}").fetchall()  # noqa: S608
@@ -242,15 +245,15 @@ def _select_of(view: str) -> str:
 
 
 def _check_nodes(name: str, nodes: Iterable[Mapping[str, Any]], macros: Collection[str] = ()) -> None:
-    """Check that the nodes of a SELECT read only tables of the database.
+    """Check that a parsed SELECT reads only tables of the database.
 
     Args:
         name: name of the raw table, for the message.
-        nodes: the nodes, see `_nodes`.
+        nodes: the nodes of the parsed SELECT, as `_nodes` yields them.
         macros: names, in lower case, of macros that must not be called.
 
     Raises:
-        UserError: a node reads anything else, or a macro is called.
+        UserError: a node reads anything except a table of the database, or calls one of the macros.
     """
     for node in nodes:
         if node.get("error"):  # not a SELECT
@@ -261,7 +264,7 @@ def _check_nodes(name: str, nodes: Iterable[Mapping[str, Any]], macros: Collecti
 
 
 def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
-    """Yield every JSON object in a parsed statement, an object before those inside it."""
+    """Yield every JSON object in a parsed SQL statement; an outer object comes before the objects inside it."""
     if isinstance(parsed, dict):
         yield parsed
         parsed = list(parsed.values())
@@ -271,7 +274,7 @@ def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
 
 
 def _unreadable(node: Mapping[str, Any]) -> str | None:
-    """Return the name of a node's source that is not a table of the database, or None if there is no such source."""
+    """Return the name of what a node reads, such as a function, if it is not a table of the database, else None."""
     match node.get("type"):
         case "SHOW_REF":
             return "SHOW or DESCRIBE"

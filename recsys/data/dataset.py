@@ -1,7 +1,7 @@
-"""Interactions as arrays: the data structure that every split, model and metric works on.
+"""Data sets: interactions as arrays, on which every split, model and metric works; also held-out ratings.
 
-Users and items have contiguous codes (`users`, `items`); raw ids are columns of the frames. Interactions are sorted by
-user, then time, then the source's row order, so a user's interactions are one slice, oldest first. Among
+Users and items are identified by contiguous integer codes; the raw ids are columns of the data frames. Interactions are
+sorted by user, then time, then the source's row order, so a user's interactions are one slice, oldest first. Among
 interactions of one user at the same time, the source's last row counts as the latest.
 """
 
@@ -25,50 +25,56 @@ if TYPE_CHECKING:
 
 
 class Shard(Protocol):
-    """The users of one process, where each of several processes holds only the ratings of its own users.
+    """The users of one of several processes, each of which holds only the ratings of its own users.
 
-    The methods are collective operations: all processes must call them in the same order.
+    The methods except `own` are collective operations: all processes must call them, in the same order.
     """
 
     @property
     def own(self) -> range:
-        """Return the codes of this process's users, which precede those of the next process."""
+        """Return the user codes of this process, a contiguous range; the next process has the codes that follow."""
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum of the arrays of all processes, elementwise; all arrays have the same shape."""
+        """Return the elementwise sum of the arrays that the processes pass, which must have the same shape."""
 
     def joined(self, rows: np.ndarray) -> np.ndarray:
-        """Return, in the first process, the rows of all processes in order of users; in the others, the given rows."""
+        """Return the rows of all processes, in the order of users.
+
+        Only the first process gets them all; each other process gets just its own `rows`.
+        """
 
     def of_each(self, value: Any) -> list[Any]:
-        """Return the values that the processes pass, in order of processes; values should be small."""
+        """Return the list of values that the processes pass, in the order of the processes; values should be small."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Ratings with contiguous user and item codes, and data frames of the users and items; immutable.
+    """An immutable data set: ratings with contiguous user and item codes, and data frames of the users and items.
 
-    A subset of the ratings (`select`) is a Dataset too, with the same codes and frames.
+    A subset of the ratings, which `select` returns, is a Dataset with the same codes and frames.
 
     Attributes:
         name: name of the source, such as `ml-100k`.
         users: int32 (n,) user codes, ascending.
-        items: int32 (n,) item codes; a pair of user and item occurs once.
-        ratings: float32 (n,) ratings; all 1 where the source has only interactions.
-        times: int64 (n,) Unix times in seconds, or None.
-        user_frame: one row per user code: `user_id` and the source's columns (`age`, `gender`, `occupation`, ...).
-        item_frame: one row per item code: `movie_id`, `title`, `year`, `genres` (a list), ...
+        items: int32 (n,) item codes; each pair of user and item occurs at most once.
+        ratings: float32 (n,) ratings; all 1 if the source has only interactions without ratings.
+        times: int64 (n,) Unix times in seconds, or None if the source has no times.
+        user_frame: one row per user code, with `user_id` and the source's other columns (`age`, `gender`, `occupation`,
+            ...).
+        item_frame: one row per item code, with `movie_id`, `title`, `year`, `genres` (a list) and any other columns.
         scale: lowest and highest rating of the source.
         fingerprint: digest of the source and of the cleaning that produced this data set.
-        parts: int8 (n,) the source's own partition (folds; train and test) as codes into `part_names`, or None.
-        part_names: names of the parts, `("u1", ..., "u5")` or `("train", "test")`.
-        negatives: int32 (n_users, m) unrated items, among which the source ranks each user's test item, or None; short
-            rows are padded with -1.
-        plays: float32 (n,) how often, or how long, a user played the item of each rating, or None.
-        shard: the users of this process, if the ratings are distributed over several processes, else None.
-            `item_counts`, `n_ratings`, `n_raters` and `mean_rating` then still cover the ratings of all processes, so
-            all processes must access each of them first at the same point; everything else covers only the ratings of
-            this process.
+        parts: int8 (n,) part of each rating in the source's own partition (folds, or train and test), as an index into
+            `part_names`; None if the source has no partition.
+        part_names: names of the parts, such as `("u1", ..., "u5")` or `("train", "test")`.
+        negatives: int32 (n_users, m) unrated items of each user, against which the source's protocol ranks the user's
+            test item; short rows are padded with -1. None if the source has no such items.
+        plays: float32 (n,) how often, or for how long, the user played the item of each rating; None if that is
+            unknown.
+        shard: the users of this process if the ratings are distributed over several processes, else None. With a shard,
+            `item_counts`, `n_ratings`, `n_raters` and `mean_rating` still cover the ratings of all processes; their
+            first access is a collective operation, which all processes must make at the same point. Everything else
+            covers only the ratings of this process.
     """
 
     name: str
@@ -100,25 +106,25 @@ class Dataset:
         name: str = "arrays",
         fingerprint: str = "",
     ) -> Dataset:
-        """Build a data set from copies of arrays, whose frames have only codes as ids and invented titles.
+        """Build a data set from copies of arrays; its frames contain only invented titles, and the codes as ids.
 
-        The order of the arrays is that of the source, which decides ties in time. It is not checked that each pair of
-        user and item occurs once. The scale is the range of the ratings.
+        Ratings of a user with equal times keep the order of the arrays. Whether each pair of user and item occurs only
+        once is not checked. The scale is the range of the ratings.
 
         Args:
             users: user codes (n,), from 0.
             items: item codes (n,), from 0.
-            ratings: ratings (n,); None for 1 everywhere.
-            times: Unix times (n,) in seconds, or None.
-            plays: plays (n,), see `Dataset.plays`, or None.
+            ratings: ratings (n,); None means that all are 1.
+            times: Unix times (n,) in seconds, or None if they are unknown.
+            plays: plays (n,), see the attribute `plays`, or None if they are unknown.
             n_users: number of users; None for the highest code plus one.
             n_items: number of items; None for the highest code plus one.
             name: name of the data set.
             fingerprint: digest that identifies the data.
 
         Raises:
-            UserError: there are no ratings, the arrays have different lengths, a code is not a whole number from 0 to
-                the number of users or items less one, or a rating is not finite.
+            UserError: there are no ratings, the arrays have different lengths, a rating is not finite, or a code is not
+                a whole number from 0 to `n_users - 1` or `n_items - 1`.
         """
         given = {"users": users, "items": items, "ratings": ratings, "times": times, "plays": plays}
         arrays = {name: np.asarray(array) for name, array in given.items() if array is not None}
@@ -154,12 +160,12 @@ class Dataset:
 
     @property
     def n_users(self) -> int:
-        """Return the number of user codes, with or without ratings in this data set."""
+        """Return the number of user codes, including users without ratings in this data set."""
         return len(self.user_frame)
 
     @property
     def n_items(self) -> int:
-        """Return the number of item codes, with or without ratings in this data set."""
+        """Return the number of item codes, including items without ratings in this data set."""
         return len(self.item_frame)
 
     @cached_property
@@ -169,39 +175,39 @@ class Dataset:
 
     @property
     def middle_of_scale(self) -> float:
-        """Return the middle of the scale of ratings; ratings from this value on count as positive."""
+        """Return the middle of the rating scale; ratings at or above it count as positive."""
         return sum(self.scale) / 2
 
     @cached_property
     def indptr(self) -> np.ndarray:
-        """Return int64 (n_users + 1,) pointers: user u's ratings are from `indptr[u]` up to `indptr[u + 1]`."""
+        """Return row pointers, int64 (n_users + 1,): user u's ratings are the slice `indptr[u]:indptr[u + 1]`."""
         return row_pointers(np.bincount(self.users, minlength=self.n_users))
 
     @cached_property
     def item_counts(self) -> np.ndarray:
-        """Return the number of ratings of each item, of all processes, int64 (n_items,)."""
+        """Return the number of ratings of each item, summed over all processes, int64 (n_items,)."""
         return self.total(np.bincount(self.items, minlength=self.n_items))
 
     @cached_property
     def n_ratings(self) -> int:
-        """Return the number of ratings, of all processes; `len` is that of this process."""
+        """Return the number of ratings in all processes together; `len` counts only those of this process."""
         return int(self.total(np.array([len(self)])).item())
 
     @cached_property
     def n_raters(self) -> int:
-        """Return the number of users with ratings, of all processes."""
+        """Return the number of users with ratings in all processes together."""
         return int(self.total(np.array([np.count_nonzero(self.user_counts)])).item())
 
     @cached_property
     def mean_rating(self) -> float:
-        """Return the mean of the ratings, of all processes, in the units of the scale."""
+        """Return the mean of the ratings of all processes, in the units of the scale."""
         if self.shard is None:
             return float(self.ratings.mean(dtype=np.float64))
         return float(self.total(np.array([self.ratings.sum(dtype=np.float64)])).item()) / self.n_ratings
 
     @cached_property
     def latest_time(self) -> int | None:
-        """Return the Unix time of the latest rating in seconds, or None where the source has no times."""
+        """Return the Unix time of the latest rating in seconds, or None if the source has no times."""
         return None if self.times is None else int(self.times.max())
 
     @property
@@ -211,7 +217,7 @@ class Dataset:
 
     @cached_property
     def _by_item(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the positions of all ratings sorted by item, int64 (n,), and row pointers, int64 (n_items + 1,)."""
+        """Return the positions of the ratings sorted by item, int64 (n,), and row pointers, int64 (n_items + 1,)."""
         return np.argsort(self.items, kind="stable"), row_pointers(np.bincount(self.items, minlength=self.n_items))
 
     def positions_of_item(self, item: int) -> np.ndarray:
@@ -221,16 +227,16 @@ class Dataset:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Return a number that identifies the user and item of each rating, user * n_items + item: int64 (n,)."""
+        """Return a number that identifies the pair of each rating, `user * n_items + item`, int64 (n,)."""
         return self.users.astype(np.int64) * self.n_items + self.items
 
     def users_in(self, earlier: Dataset) -> np.ndarray:
-        """Return the code that each user has in earlier data of the same items, int64 (n_users,), -1 for a new user.
+        """Return the code that each user has in an earlier data set with the same items, int64 (n_users,); -1 if new.
 
-        Users are compared by raw ids as text.
+        Users are matched by their raw ids, which are compared as text.
 
         Raises:
-            UserError: the items or their order differ, so that item codes would mean other items.
+            UserError: the two data sets differ in their items or in the order of items, so item codes do not match.
         """
         own, others = (frame["movie_id"].astype(str).tolist() for frame in (self.item_frame, earlier.item_frame))
         if own != others:
@@ -242,14 +248,15 @@ class Dataset:
         return known_ids.get_indexer(own_ids).astype(np.int64)
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum of an array over the processes that share the ratings; with one process, the array itself."""
+        """Return the sum of `values` over the processes that share the ratings; without a shard, `values` itself."""
         return values if self.shard is None else self.shard.total(values)
 
     def select(self, chosen: np.ndarray) -> Dataset:
         """Return a subset of the ratings with unchanged codes.
 
         Args:
-            chosen: bool (n,) mask, or int64 (m,) positions, which must leave the ratings in order of users and times.
+            chosen: bool (n,) mask, or int64 (m,) positions, in an order in which the ratings stay sorted by user and
+                time.
         """
         return replace(
             self,
@@ -262,48 +269,52 @@ class Dataset:
         )
 
     def of_users(self, users: range) -> Dataset:
-        """Return a copy of the ratings of users with consecutive codes; codes are unchanged."""
+        """Return a copy of the data set with only the ratings of a range of user codes; codes are unchanged."""
         return self.select(np.arange(self.indptr[users.start], self.indptr[users.stop]))
 
     def histories(self) -> History:
-        """Return the ratings of all users as a history with a row per user code."""
+        """Return the ratings of all users as a `History` with one row per user code."""
         return History(self.indptr, self.items, self.ratings, self.times, self.plays)
 
     def history(self, users: np.ndarray) -> History:
-        """Return the ratings of users, int64 (B,), as a history with a row for each; empty for an unknown user, -1."""
+        """Return the ratings of some users, int64 (B,), as a history of B rows, empty for unknown users (-1)."""
         known = np.where(users >= 0, users, 0)
         starts = self.indptr[known]
         lengths = np.where(users >= 0, self.indptr[known + 1] - starts, 0)
         return select_rows(starts, lengths, self.histories())
 
     def history_of_liked(self, items: Iterable[int]) -> History:
-        """Return the history of a new user who gave the highest rating to items, oldest first; repeats are dropped."""
+        """Return the history of a new user who gave each of the items the highest rating; repeated items are dropped.
+
+        `items` must be in the order in which the user rated them, oldest first.
+        """
         return History.of_items([list(dict.fromkeys(items))], rating=self.scale[1])
 
     def query(self, users: np.ndarray) -> Query:
-        """Return a query for some users (int64 (B,), -1 for an unknown user), with their ratings as histories."""
+        """Return a `Query` for some users (int64 (B,), -1 for an unknown user), with their ratings as histories."""
         return Query(users, self.history(users))
 
     def matrix(self) -> sparse.csr_matrix:
-        """Return the interactions as float32 (n_users, n_items): 1 where a user has rated an item."""
+        """Return the interactions as a float32 matrix (n_users, n_items): 1 where a user has rated an item."""
         return self.histories().matrix(self.n_items)
 
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """Held-out ratings, and the ratings that are known when the held-out ones are predicted.
+    """Held-out ratings for validation or the test, and the ratings that are known when these are predicted.
 
-    A holdout has a query for each user with held-out ratings, in the order of the users' codes. A subclass may have
-    several queries for a user.
+    A query is a user for whom items are ranked once, with the history at that time. Each user with held-out ratings has
+    one query, in the order of user codes; in a subclass, a user may have several.
 
     Attributes:
         ratings: the held-out ratings.
-        known: the ratings that users' histories consist of; in time-aware splits these precede the held-out ones.
-        candidates: int32 (m,) the items that are ranked, or None for the whole catalogue. Items that a user has in
-            `known` are never ranked for that user.
-        rated: `known` and the withheld ratings, which are neither known nor held out; None where none are withheld.
-        separates_cold: whether metrics are also reported without cold queries: those without a history, or whose item
-            has no rating in `known`. Every query then has one held-out rating.
+        known: the ratings that make up the users' histories; in time-aware splits they precede the held-out ratings.
+        candidates: int32 (m,) the items that are ranked, or None for the whole catalogue. Items that a user has rated
+            in `known` are never ranked for that user.
+        rated: the ratings of `known` together with withheld ratings, which are neither in histories nor predicted; None
+            if no ratings are withheld.
+        separates_cold: whether metrics are reported also without cold queries, which have no history or whose held-out
+            item has no rating in `known`. If so, every query must have exactly one held-out rating.
     """
 
     ratings: Dataset
@@ -322,7 +333,7 @@ class Holdout:
 
     @property
     def unranked(self) -> Dataset:
-        """Return the ratings whose items are not ranked for their users."""
+        """Return the ratings whose items are not ranked for the user: `rated` or, if that is None, `known`."""
         return self.known if self.rated is None else self.rated
 
     @property
@@ -341,32 +352,35 @@ class Holdout:
         return len(self.query_users)
 
     def query(self, rows: np.ndarray) -> Query:
-        """Return some of the queries, given by their positions, int64 (B,).
+        """Return some of the queries, selected by position (`rows`, int64 (B,)), as a `Query` that models can score.
 
-        The time of a query is that of its first held-out rating.
+        The time of a query is the time of the user's first held-out rating.
         """
         users = self.query_users[rows]
         times = None if self.ratings.times is None else self.ratings.times[self.ratings.indptr[users]]
         return Query(users, self.known.history(users), times)
 
     def relevant(self, rows: np.ndarray) -> History:
-        """Return the held-out ratings of some queries, int64 (B,), as a history with a row for each."""
+        """Return the held-out ratings of some queries (positions, int64 (B,)), as a history with a row per query."""
         return self.ratings.history(self.query_users[rows])
 
     def seen(self, rows: np.ndarray) -> History:
-        """Return the ratings whose items are not ranked in some queries, int64 (B,), as a history with a row each."""
+        """Return the ratings whose items are not ranked in some queries, as a history with a row per query.
+
+        The queries are given by their positions, int64 (B,).
+        """
         return self.unranked.history(self.query_users[rows])
 
     def of_users(self, users: range) -> Self:
-        """Return the holdout of users with consecutive codes, with copies of their ratings; codes are unchanged."""
+        """Return a copy of the holdout with only the ratings of a range of user codes; codes are unchanged."""
         rated = None if self.rated is None else self.rated.of_users(users)
         return replace(self, ratings=self.ratings.of_users(users), known=self.known.of_users(users), rated=rated)
 
     def joined(self) -> Holdout:
-        """Return the holdout with the queries of all processes, to average metrics over them.
+        """Return a holdout with the queries of all processes, over which metrics are averaged.
 
-        Only the first process gets all queries; the others get their own. All processes must call this, see `Shard`.
-        Without a shard, the holdout itself is returned.
+        Only the first process gets all queries; each other process gets only its own. All processes must call this, see
+        `Shard`. Without a shard, the holdout itself is returned.
         """
         shard, held_out = self.known.shard, self.ratings
         if shard is None:
@@ -387,23 +401,24 @@ class Holdout:
         return JoinedHoldout(ratings, self.known, self.candidates, None, self.separates_cold, of_queries=(*of_queries,))
 
     def interactions(self) -> sparse.csr_matrix:
-        """Return a float32 matrix (n_users, n_items) that is nonzero where a user rated an item, held out or not."""
+        """Return a float32 matrix (n_users, n_items), nonzero where a rating is known, withheld or held out."""
         return self.unranked.matrix() + self.ratings.matrix()
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class JoinedHoldout(Holdout):
-    """The held-out ratings of several processes, with only the lengths of the histories.
+    """The held-out ratings of several processes, gathered for metrics: histories are reduced to their lengths.
 
     Attributes:
-        of_queries: int64 (n_queries,) user, number of ratings in the history, and number of held-out ratings.
+        of_queries: three arrays, each int64 (n_queries,): the user, the number of ratings in the history, and the
+            number of held-out ratings of each query.
     """
 
     of_queries: tuple[np.ndarray, ...]
 
     @property
     def query_users(self) -> np.ndarray:
-        """Return the user of each query, of all processes, int64 (n_queries,), ascending."""
+        """Return the user of each query of all processes, int64 (n_queries,), ascending."""
         return self.of_queries[0]
 
     @property
@@ -412,19 +427,19 @@ class JoinedHoldout(Holdout):
         return self.of_queries[1]
 
     def relevant(self, rows: np.ndarray) -> History:
-        """Return the held-out ratings of some queries, int64 (B,), as a history with a row for each."""
+        """Return the held-out ratings of some queries (positions, int64 (B,)), as a history with a row per query."""
         n_relevant = self.of_queries[2]
         return select_rows(row_pointers(n_relevant)[rows], n_relevant[rows], self.ratings.histories())
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class StepHoldout(Holdout):
-    """A holdout with a query for each held-out rating, whose history ends where that rating was made.
+    """A holdout with one query per held-out rating; the history of a query ends just before that rating was made.
 
     Attributes:
-        timeline: the ratings that histories consist of. Besides `known`, the ratings that models were trained on, it
-            may contain held-out ratings, which are then in the histories of the user's later queries.
-        ends: int64 (n_queries,) position in the timeline at which the history of each held-out rating ends, ascending.
+        timeline: the ratings from which histories are taken. It contains `known`, the ratings that models were trained
+            on, and in some splits held-out ratings, which are then in the histories of the user's later queries.
+        ends: int64 (n_queries,) position in `timeline` at which the history of each query ends, ascending.
     """
 
     timeline: Dataset
@@ -432,7 +447,7 @@ class StepHoldout(Holdout):
 
     @cached_property
     def query_users(self) -> np.ndarray:
-        """Return the user of each query, which is that of each held-out rating, int64 (n_queries,), ascending."""
+        """Return the user of each query, that is, of each held-out rating: int64 (n_queries,), ascending."""
         return self.ratings.users.astype(np.int64)
 
     @property
@@ -441,32 +456,32 @@ class StepHoldout(Holdout):
         return self.ends - self.timeline.indptr[self.query_users]
 
     def query(self, rows: np.ndarray) -> Query:
-        """Return some of the queries, given by their positions, int64 (B,), at the times of their held-out ratings."""
+        """Return some of the queries (positions, int64 (B,)), each at the time of its held-out rating."""
         times = None if self.ratings.times is None else self.ratings.times[rows]
         return Query(self.query_users[rows], self.seen(rows), times)
 
     def relevant(self, rows: np.ndarray) -> History:
-        """Return the held-out rating of some queries, int64 (B,), as a history with a row for each."""
+        """Return the held-out rating of some queries (positions, int64 (B,)), as a history with a row per query."""
         return select_rows(rows, np.ones(len(rows), np.int64), self.ratings.histories())
 
     def seen(self, rows: np.ndarray) -> History:
-        """Return the ratings of each query's user before the held-out rating; see `Holdout.seen`."""
+        """Return the ratings of each query's user that precede its held-out rating; see `Holdout.seen`."""
         starts = self.timeline.indptr[self.query_users[rows]]
         return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
 
     def of_users(self, users: range) -> Self:
-        """Return the holdout of users with consecutive codes, with copies of their ratings; codes are unchanged."""
+        """Return a copy of the holdout with only the ratings of a range of user codes; codes are unchanged."""
         held_out, first = self.ratings.indptr, self.timeline.indptr[users.start]
         ends = self.ends[held_out[users.start] : held_out[users.stop]] - first
         return replace(super().of_users(users), timeline=self.timeline.of_users(users), ends=ends)
 
     def interactions(self) -> sparse.csr_matrix:
-        """Return a float32 matrix (n_users, n_items), nonzero where a rating is in the timeline or held out."""
+        """Return a float32 matrix (n_users, n_items), nonzero where a rating is in `timeline` or held out."""
         return self.timeline.matrix() + self.ratings.matrix()
 
 
 def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:
-    """Check that arrays have one value for each rating, and that there is a rating.
+    """Check that all arrays have the same length, one value per rating, and are not empty.
 
     Raises:
         UserError: the arrays have different lengths, or are empty.
@@ -480,10 +495,10 @@ def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _n_codes(name: str, codes: np.ndarray, n: int | None) -> int:
-    """Return `n` or, if that is None, the highest code plus one, after checking that all codes are below it.
+    """Check codes, and return how many there are: `n` or, if that is None, the highest code plus one.
 
     Raises:
-        UserError: a code is not a whole number from 0 to the result less one.
+        UserError: a code is not a whole number, or is below 0, or is not below the number returned.
     """
     if codes.dtype.kind not in "iu":
         raise UserError(f"{name} must be whole numbers from 0 (got {codes[:1].tolist()[0]!r}).")

@@ -1,9 +1,9 @@
-"""Addition of external metadata to items: which description belongs to which item, and what it adds.
+"""Adds external metadata to items: matches the descriptions of a catalogue to items, and merges their values.
 
-A description is matched to the item with the same id; otherwise to the item with the same IMDb or TMDB id, if the
-ratings' source has such ids; otherwise to an item with the same title whose year is missing or differs by at most one
-(`sql/clean/matched.sql` has the rules, except that for IMDb ids, which is below).
-Metadata of the ratings' source takes precedence; a description fills in missing values and adds missing columns.
+A description is matched to the item with the same id; if there is none, to the item with the same IMDb or TMDB id, if
+the ratings' source has such ids; if there is none, to an item with the same title whose year is missing or differs by
+at most one. The rules are in `sql/clean/matched.sql`, except the rule for IMDb ids, which is in this module. Metadata
+of the ratings' source takes precedence; a description only fills in missing values and adds missing columns.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ WHERE by_id OR (item NOT IN (SELECT item FROM linked) AND differ IS NOT TRUE)
 
 
 def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[str]:
-    """Add descriptions to the table `films`, and create the tables `described` and `matched`.
+    """Add the metadata of descriptions to the table `films`, and create the tables `described` and `matched`.
 
-    `described` has a row for each description, `matched` one for each described item: `item` and `source_row`, the row
-    of its description.
+    `described` has a row for each description. `matched` has a row for each item with a description: the code `item`,
+    and `source_row`, the row of the description in `described`.
 
     Args:
-        connection: a database with the clean table `films`.
-        raw: the files of descriptions.
+        connection: a connection to a database with the clean table `films`.
+        raw: the files of descriptions, and how to read them.
 
     Returns:
-        Notes on what was detected while reading.
+        Notes on what was detected while reading, such as an encoding or a delimiter.
 
     Raises:
-        UserError: a file cannot be read, or no description has an id or a title.
+        UserError: a file cannot be read, or all descriptions lack both ids and a title.
     """
     notes = read_descriptions(connection, raw)
     if not len(
@@ -84,7 +84,7 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[s
     """Create the table `described` from a catalogue's files, with typed and cleaned columns.
 
     Returns:
-        Notes on what was detected while reading.
+        Notes on what was detected while reading, such as an encoding or a delimiter.
 
     Raises:
         UserError: a file cannot be read.
@@ -102,7 +102,7 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[s
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection) -> str:
-    """Return the select list of the items' columns and those of descriptions, which fill in missing values."""
+    """Return a select list (SQL) of the items' columns, whose missing values are filled in from their descriptions."""
     tables = ("films", "described")  # DuckDB ignores the case of column names
     own, others = ({column.lower(): column for column in connection.table(name).columns} for name in tables)
     selected = []

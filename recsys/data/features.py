@@ -1,7 +1,8 @@
-"""Metadata as a sparse indicator matrix with a column for each genre, person, certificate and decade.
+"""Encodes metadata as a sparse 0/1 matrix with a column for each genre, person, certificate, decade and so on.
 
-A missing value has a column of its own, such as `directors=?`. Values outside the vocabulary, such as a director of too
-few items, have no column. The vocabulary names the columns, so that new items are encoded in the same way.
+The columns are those of a vocabulary, so that new items are encoded in the same way. Missing values have a column of
+their own, such as `directors=?`. Values that are not in the vocabulary, such as a director of too few items, are
+ignored.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ MISSING = "?"
 
 
 def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int = 3) -> np.ndarray:
-    """List the metadata values that at least `min_count` rows have.
+    """Return the names of all metadata values that at least `min_count` rows of a data frame have.
 
     Args:
-        frame: a row for each item, as `Dataset.item_frame`, or for each user.
-        facts: columns of text, of lists of text or, for `year`, of numbers; columns that the frame lacks are left out.
+        frame: a data frame with a row per item, such as `Dataset.item_frame`, or per user.
+        facts: names of the columns to use; they contain text, lists of text or, in the case of `year`, numbers. Columns
+            that the frame lacks are skipped.
         min_count: minimum number of rows that must have a value.
 
     Returns:
-        Names (f,), text, such as `genres=Comedy`, `year=1990s` or `directors=?` (missing), in the order of `facts`; the
-        values of a fact are sorted from the most to the least frequent, and equally frequent ones alphabetically.
+        Array of text (f,) with names such as `genres=Comedy`, `year=1990s` or `directors=?` (missing), in the order of
+        `facts`. Values of the same column are sorted from the most to the least frequent, and alphabetically if equally
+        frequent.
     """
     names = []
     for fact in facts:
@@ -39,14 +42,14 @@ def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int
 
 
 def features(frame: pd.DataFrame, names: np.ndarray) -> sparse.csr_matrix:
-    """Encode metadata as indicators of a vocabulary's values.
+    """Encode metadata as a 0/1 matrix with a column for each name of a vocabulary.
 
     Args:
-        frame: a row for each item or user; a column that the frame lacks counts as missing in all rows.
-        names: a vocabulary (f,).
+        frame: a data frame with a row per item or user; if it lacks a column, the column counts as missing in all rows.
+        names: the vocabulary (f,), as `vocabulary` returns it.
 
     Returns:
-        Float32 (n_rows, f): 1 if the row has the value, else 0.
+        CSR matrix, float32 (n_rows, f): 1 if the row of the frame has the value, else 0.
     """
     columns = pd.Series(np.arange(len(names)), names)
     facts = dict.fromkeys(name.partition("=")[0] for name in names)
@@ -59,7 +62,7 @@ def features(frame: pd.DataFrame, names: np.ndarray) -> sparse.csr_matrix:
 
 
 def _values(frame: pd.DataFrame, fact: str) -> pd.Series:
-    """Return the values of a column as names such as `genres=Comedy`, indexed by row; a list has one per element."""
+    """Return a column's values as names such as `genres=Comedy`, indexed by row; a list yields a name per element."""
     column = frame[fact].reset_index(drop=True) if fact in frame else pd.Series(None, range(len(frame)), dtype=object)
     if fact == "year":
         column = (column.astype("Int64") // 10 * 10).astype("string") + "s"

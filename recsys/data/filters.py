@@ -1,4 +1,4 @@
-"""Conditions on the metadata of items: `genre=Comedy`, `year>=1990`, `director=Ethan Coen`."""
+"""Filters items by conditions on their metadata, such as `genre=Comedy`, `year>=1990` or `director=Ethan Coen`."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ _CONDITION = re.compile(rf"\s*(\w+)\s*({'|'.join(_OPERATORS)})\s*(.*\S)\s*")
 def items_meeting(dataset: Dataset, conditions: Iterable[str]) -> np.ndarray:
     """Select the items that meet every condition.
 
-    A condition is a column, one of `= != >= <= > <`, and a value. Numbers and dates are compared as such; text is
-    compared without regard to case and accents. A list column (`genres`, or its singular `genre`) must contain the
-    value. Missing values meet no condition, not even `!=`.
+    A condition consists of a column, one of `= != >= <= > <`, and a value. Numbers and dates are compared by size; text
+    is compared ignoring case and accents, and only with `=` and `!=`. For a column of lists (such as `genres`, or
+    `genre` for short), `=` means that the list contains the value. An item whose value is missing meets no condition,
+    not even `!=`.
 
     Returns:
-        Item codes, int64 (m,), ascending; all items without conditions.
+        Item codes, int64 (m,), ascending; all items if there are no conditions.
 
     Raises:
-        UserError: a condition cannot be parsed, names no column or has a value that no item has, or no item meets all
-            conditions.
+        UserError: a condition cannot be parsed, names an unknown column, or has a text value that no item has; or no
+            item meets all conditions.
     """
     conditions = list(conditions)
     met = np.ones(dataset.n_items, bool)
@@ -56,7 +57,7 @@ def _meets(item_frame: pd.DataFrame, condition: str) -> np.ndarray:
     """Return whether each item meets a condition, bool (n_items,).
 
     Raises:
-        UserError: the condition is not valid, see `items_meeting`.
+        UserError: the condition is not valid; see `items_meeting`.
     """
     match = _CONDITION.fullmatch(condition)
     columns = ", ".join(map(str, item_frame))
@@ -81,10 +82,10 @@ def _meets(item_frame: pd.DataFrame, condition: str) -> np.ndarray:
 
 
 def _holds(cells: Sequence[Sequence[str]], value: str, condition: str) -> np.ndarray:
-    """Return whether the cell of each item, a list of texts, contains a value, bool (n_items,).
+    """Return whether each cell, the list of an item's texts, contains a value, bool (n_items,).
 
     Raises:
-        UserError: no cell contains the value; the message suggests similar ones.
+        UserError: no cell contains the value; the message suggests similar values.
     """
     original = {_folded(element): element for cell in cells for element in cell}
     wanted = _folded(value)
@@ -106,5 +107,5 @@ def _parsed(column: pd.Series, value: str, condition: str) -> float | pd.Timesta
 
 
 def _folded(text: str) -> str:
-    """Return a text in lower case and without accents."""
+    """Return text in lower case and without accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))

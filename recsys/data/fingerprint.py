@@ -1,4 +1,4 @@
-"""Fingerprints of data: digests of source files, of how they are read and of how they are cleaned."""
+"""Fingerprints of data sets: digests of the source files and of how they are read and cleaned."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ _N_SAMPLES, _SAMPLE = 16, 4096  # number of samples of a file, evenly spread, an
 
 
 def data_fingerprint(source: Source, raw: Raw, cache_dir: Path, remote: Sequence[Any] = ()) -> str:
-    """Return a digest of everything that determines the clean tables: files, how they are read, scale, cleaning, SQL.
+    """Return a digest of everything that determines the clean tables: files, reading, scale, cleaning options and SQL.
 
-    The digest includes the comments of the SQL. Editing a comment changes the fingerprint of every data set, and saved
-    runs are then refused because their split has another fingerprint. The digest does not depend on the engine, because
-    all engines yield the same tables.
+    The digest covers the SQL files including their comments. Editing a comment therefore changes the fingerprint of
+    every data set, and saved runs are then refused because the fingerprint of their split no longer matches. The digest
+    does not depend on the engine, because all engines yield the same tables.
 
     Args:
-        source: where the ratings come from.
-        raw: the files of the source.
-        cache_dir: folder of downloads and clean tables.
-        remote: JSON-able values that identify the ratings of `raw.remote` and how they are read.
+        source: the source, with its rating scale and cleaning options.
+        raw: the files of the source, and how to read them.
+        cache_dir: folder of the cache, in which the digests of files are stored.
+        remote: JSON-able values that identify the remote ratings (`raw.remote`) and how they are read; empty if all
+            ratings are local.
     """
     cleaning = asdict(source.cleaning)
     del cleaning["max_dropped"]  # decides whether the tables are accepted, not what they contain
@@ -39,12 +40,12 @@ def data_fingerprint(source: Source, raw: Raw, cache_dir: Path, remote: Sequence
 
 
 def description_fingerprint(fingerprint: str, raw: Raw, cache_dir: Path) -> str:
-    """Return a digest of a data set's fingerprint and of the metadata files that describe its items."""
+    """Return a digest of a data set's fingerprint together with the metadata files that describe its items."""
     return _digest(fingerprint, _files(raw, cache_dir))
 
 
 def _files(raw: Raw, cache_dir: Path) -> tuple[Any, ...]:
-    """Return the digests of files, and how each file is read, as JSON-able values."""
+    """Return the digest of each file and how the file is read, as JSON-able values."""
     read_as = [
         (t.name, t.file.name, t.query, t.columns, t.separator, t.parameters, *filter(None, [t.source]))
         for t in raw.tables
@@ -58,21 +59,22 @@ def _digest(*decisive: Any) -> str:
 
 
 def forget_digests(cache_dir: Path) -> None:
-    """Delete the stored digests, so that every file is read in full again."""
+    """Delete the stored digests of files, so that every digest is computed again from the whole file."""
     (cache_dir / _MEMO).unlink(missing_ok=True)
 
 
 def _digests(files: list[Path], memo: Path) -> list[str]:
-    """Return the SHA-256 of each file: the stored one if the state of the file is unchanged, otherwise a computed one.
+    """Return the SHA-256 of each file; it is computed only if none is stored or the file has changed since (`_state`).
 
-    Digests of contents identify the same data on every machine; storing them avoids reading gigabytes at every start.
+    Digests of the content identify the same data on every machine; storing them avoids reading gigabytes at every
+    start.
 
     Args:
         files: the files.
-        memo: JSON file of stored digests, which is created and updated.
+        memo: JSON file in which digests are stored; it is created or updated.
 
     Raises:
-        UserError: the memo is damaged.
+        UserError: the file `memo` is damaged.
     """
     states = {str(file.resolve()): _state(file) for file in files}
     with reading(memo, MADE_AGAIN):
@@ -87,7 +89,7 @@ def _digests(files: list[Path], memo: Path) -> list[str]:
 
 
 def _state(file: Path) -> list[int | str]:
-    """Return values that change with a file: size, times, inode, and a digest of samples in case times are wrong."""
+    """Return values that change if a file changes: size, times, inode and, since times can be wrong, some content."""
     stat = file.stat()
     samples = hashlib.sha256()
     with file.open("rb") as stream:

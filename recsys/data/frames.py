@@ -1,4 +1,4 @@
-"""Data frames of users and items with typed columns."""
+"""Data frames of users and items, with their columns converted from text to suitable types."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from recsys.data.raw import LIST_COLUMNS
 
 
 def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the columns of clean users to their types, and drop the codes and columns without a value.
+    """Convert the columns of a clean table of users to suitable types, and drop the codes and all empty columns.
 
-    Ids become int64 if all are whole numbers. All other columns but `age` and `zip_code` become categoricals; age
-    groups are ordered by age. The given frame is not changed.
+    Ids become int64 if all are whole numbers. All other columns except `age` and `zip_code` become categoricals; the
+    categories of age groups are ordered by age. The given frame is not changed.
     """
     frame = _without_codes(frame, "user").dropna(axis="columns", how="all").convert_dtypes()
     frame["user_id"] = _ids(frame["user_id"])
@@ -26,10 +26,11 @@ def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the columns of clean items to their types, and drop the codes and columns without a value.
+    """Convert the columns of a clean table of items to suitable types, and drop the codes and all empty columns.
 
-    Ids become int64 if all are whole numbers, and years Int16. Unknown metadata are missing values, or empty lists in
-    columns of lists. The columns `title`, `year` and `genres` are always there. The given frame is not changed.
+    Ids become int64 if all are whole numbers, and years become Int16. Unknown metadata are missing values or, in
+    columns of lists, empty lists. The columns `title`, `year` and `genres` exist even if they are empty. The given
+    frame is not changed.
     """
     core = ["movie_id", "title", "year", "genres"]
     frame = _without_codes(frame, "item")
@@ -44,12 +45,12 @@ def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_codes(frame: pd.DataFrame, code: str) -> pd.DataFrame:
-    """Drop the column of codes, and remove the prefix `OWN` from a column of the source that has the same name."""
+    """Drop the column of codes, and remove the prefix `OWN` from an extra column of the source with the same name."""
     return frame.drop(columns=code, errors="ignore").rename(columns={OWN + code: code})
 
 
 def _ids(ids: pd.Series) -> pd.Series:
-    """Convert ids to int64 if every one is a whole number in plain notation; others stay text."""
+    """Convert ids to int64 if all are whole numbers in plain notation; otherwise leave all as text."""
     try:
         numbers = ids.astype("int64")
     except (ValueError, OverflowError):

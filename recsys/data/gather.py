@@ -1,15 +1,16 @@
-"""Several sources gathered into one data set, such as a release, a database and a file of users.
+"""Gathers several sources into one data set, such as a MovieLens release, a database and a file of users.
 
-The raw tables of the sources are concatenated, in the order in which the sources are listed, and cleaned like those of
-one source. Conflicts are therefore resolved as follows:
+The raw tables of the sources are concatenated, in the order in which the sources are listed, and then cleaned like
+those of a single source. Conflicts between sources are therefore resolved as follows:
 
-- if a user rates an item in several sources, the latest rating counts or, if times are equal or missing, that of the
-  source listed last (`sql/clean/latest.sql`);
+- if a user rates an item in several sources, the latest rating counts; if the times are equal or missing, the rating of
+  the source listed last counts (`sql/clean/latest.sql`);
 - if several sources describe a user or an item, only the description of the source listed last counts
   (`sql/clean/users.sql`, `films.sql`);
 - if any source has times, ratings without a time are dropped (`checked.sql`).
 
-The report counts the cases of all three. The column `source` of clean ratings, users and items names their source.
+The report counts how often each of these happens. The clean tables of ratings, users and items have a column `source`
+with the name of each row's source.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from recsys.errors import UserError
 
 
 class Gathered(Source):
-    """Ratings, users and items of several sources; each source may have only some of these.
+    """Ratings, users and items of several sources; a source may lack some of these, for example ratings.
 
     All sources must use the same ids and the same rating scale.
 
     Args:
-        sources: sources by name; each row stores the name of its source.
-        scale: lowest and highest possible rating, of all sources.
+        sources: name -> source; each row of the clean tables stores the name of its source.
+        scale: lowest and highest possible rating, which all sources share.
         name: name of the data set.
-        cleaning: cleaning options of all sources together.
+        cleaning: cleaning options, applied to the gathered ratings.
 
     Raises:
-        UserError: there is no source, or a source has its own cleaning options.
+        UserError: no source is given, or one of the sources has cleaning options of its own.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class Gathered(Source):
         self.notice = "\n".join(dict.fromkeys(source.notice for source in sources.values() if source.notice))
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files of all sources.
+        """Return the files of all sources, and how to read them.
 
         Raises:
-            UserError: a source cannot be located, or only Spark can read it.
+            UserError: a source's files cannot be found, or only Spark can read a source.
         """
         raws = {name: source.locate(cache_dir) for name, source in self.sources.items()}
         if remote := [raw.remote.place for raw in raws.values() if raw.remote is not None]:

@@ -1,4 +1,4 @@
-"""Suggestions for ids that do not exist."""
+"""Suggestions of existing ids for messages about an id that does not exist."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ ALIKE = 80  # percentage of equal characters, without regard to case, from which
 
 
 def id_hint(wanted: str, ids: Iterable[str], examples: Iterable[str]) -> str:
-    """Return the end of a sentence about an id that does not exist: similar ids or, if none is similar, examples.
+    """Return the end of a sentence about an id that does not exist, which suggests similar ids or else gives examples.
 
-    Numbers with equal digits say nothing about each other, so there are no suggestions for a number.
+    If the id is a number, no similar ids are suggested, because numbers with similar digits are unrelated.
 
     Args:
-        wanted: the id that does not exist.
-        ids: all ids.
-        examples: a few ids.
+        wanted: the requested id, which does not exist.
+        ids: all existing ids.
+        examples: a few existing ids, to show if none is similar.
     """
     from rapidfuzz.fuzz import ratio  # not imported by commands that find their ids
     from rapidfuzz.process import extract

@@ -1,4 +1,4 @@
-"""Invariants that splitters guarantee, each as a sentence and a check."""
+"""Invariants of splits: properties that a splitter guarantees, each with a sentence and a function that checks it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recsys.data.split import Invariant, Split
 
 
 def n_older(ratings: Dataset, known: Dataset) -> int:
-    """Count the ratings that are older than the newest rating of the same user in `known`; 0 without times."""
+    """Count the ratings that are older than their user's newest rating in `known`; 0 if there are no times."""
     if ratings.times is None or known.times is None:
         return 0
     newest = np.full(known.n_users, np.iinfo(np.int64).min)
@@ -20,7 +20,7 @@ def n_older(ratings: Dataset, known: Dataset) -> int:
 
 
 def _stages(split: Split) -> Iterator[tuple[Holdout, Dataset]]:
-    """Yield the validation and the test holdout, each with the ratings that the evaluated model is trained on."""
+    """Yield the holdouts of validation and test, each with the training ratings of the model evaluated on it."""
     yield split.valid, split.train
     yield split.test, split.refit_train
 

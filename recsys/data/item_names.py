@@ -1,4 +1,4 @@
-"""Display names of items: title and year."""
+"""Display names of items, made of title and year."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def item_names(item_frame: pd.DataFrame) -> np.ndarray:
-    """Return the title and year of each item as text, object (n_items,); "film ID" where the title is missing."""
+    """Return the display name of each item, object (n_items,): title and year, or "film ID" if the title is missing."""
     titles = item_frame["title"].astype(object).where(item_frame["title"].notna(), None)
     years = item_frame["year"] if "year" in item_frame else pd.Series(pd.NA, item_frame.index)
     return np.array(

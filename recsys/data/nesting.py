@@ -1,4 +1,4 @@
-"""A limit on the levels of JSON: parsers recurse into them, and some hundred thousand make DuckDB end the process."""
+"""A limit on the nesting depth of JSON, since DuckDB's parser crashes at several hundred thousand levels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _OTHERS = bytes(set(range(256)) - set(b'[]{}"\n'))
 
 
 def check_levels(file: Path, text: Path) -> None:
-    """Check that the lists and objects of a JSON file are nested in at most `MAX_LEVELS` levels.
+    """Check that the lists and objects of a JSON file are nested at most `MAX_LEVELS` deep.
 
     Args:
         file: the original file, for the message.
-        text: the file with its text in UTF-8, which may be a copy.
+        text: the file itself if it is in UTF-8, otherwise a copy in UTF-8; this is the file that is read.
 
     Raises:
-        UserError: the lists and objects are nested more deeply.
+        UserError: lists or objects are nested more deeply.
     """
     level = 0
     with text.open("rb") as lines:

@@ -1,4 +1,4 @@
-"""Addition of items without ratings to a data set."""
+"""Adds new items, which have no ratings yet, to a data set."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from recsys.errors import UserError
 
 
 def with_new_items(dataset: Dataset, path: str) -> Dataset:
-    """Return a copy of a data set with further items, which have no ratings.
+    """Return a copy of a data set to which new items without ratings are added.
 
     Args:
-        dataset: the data set; its items keep their codes, which those of the new items follow.
-        path: CSV or Parquet file with a row for each new item, which must have a title; the columns are those of
-            `metadata.Files`. Rows without an id get one.
+        dataset: the data set; its items keep their codes, and the new items get the codes that follow.
+        path: CSV or Parquet file with a row for each new item; its columns are those of `metadata.Files`. Every row
+            must have a title; rows without an id get one.
 
     Raises:
-        UserError: the file cannot be read or has no rows, or an item has no title or an id of the data set.
+        UserError: the file cannot be read or has no rows, an item has no title, or an item has an id that the data set
+            already contains.
     """
     if not Path(path).is_file():
         raise UserError(f"The file of new items must be an existing CSV or Parquet file (got {path}).")

@@ -1,7 +1,8 @@
-"""Normalisation of raw item metadata, which is text in the notations of many publishers.
+"""Normalisation of raw item metadata, which is text in different notations depending on the publisher.
 
-The SELECTs in `sql/clean` expect lists with bars between the elements, durations in minutes, years, and dates in ISO
-notation. Cells in other notations are rewritten accordingly; all other cells stay as they are.
+The SELECTs in `sql/clean` expect lists with bars (`|`) between the elements, durations in minutes, years as numbers,
+and dates in ISO notation. Cells in other notations that are recognised are rewritten accordingly; all other cells stay
+as they are.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ LISTS = "lists are split at {0!r} (data.genre_separator={0!r})"  # note on what 
 
 
 def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    """Rewrite the metadata in a raw table of items, in place.
+    """Rewrite the metadata in a raw table of items, in place, to the notations that cleaning expects.
 
     Args:
-        connection: a database with the table.
-        table: `raw_films` or `raw_descriptions`.
+        connection: a connection to the database.
+        table: name of the table, `raw_films` or `raw_descriptions`.
 
     Returns:
-        Notes on what was detected.
+        Notes on the notations that were detected.
     """
     if not len(connection.table(table)):
         return []
@@ -79,10 +80,11 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 
 
 def _other_separator(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
-    """Return the separator of lists if it is not the bar, as found in the column `genres`; None if none is found.
+    """Detect the separator of lists in the column `genres`; return None if it is the bar or none is found.
 
-    It is the first in `_SEPARATORS` that occurs in a cell, if no cell is marked as a list (`_is_marked`) and splitting
-    yields at most as many different elements as there are different cells; otherwise it may be part of the names.
+    The separator is the first in `_SEPARATORS` that occurs in a cell, if no cell is already marked as a list
+    (`_is_marked`) and splitting yields at most as many different elements as there are different cells. If it yields
+    more, the character may be part of the names of genres.
     """
     cells = f"FROM {table} WHERE genres IS NOT NULL"
     for separator in _SEPARATORS:
@@ -97,14 +99,14 @@ def _other_separator(connection: duckdb.DuckDBPyConnection, table: str) -> str |
 
 
 def _is_marked(column: str) -> str:
-    """Return the SQL condition that a cell contains a bar, or begins like a list in JSON's or Python's notation."""
+    """Return an SQL condition: a cell contains a bar, or begins like a list in JSON or Python notation."""
     return f"(contains({column}, '|') OR regexp_matches({column}, {literal(_NOTATION)}))"
 
 
 def move_links(connection: duckdb.DuckDBPyConnection) -> None:
-    """Move ids in other catalogues from `raw_films` to `raw_links`; those of items that have links already are dropped.
+    """Move ids in other catalogues (IMDb, TMDB) from `raw_films` to `raw_links`.
 
-    The moved rows are marked in the column `MOVED`.
+    Ids of items that already have a row in `raw_links` are dropped. The moved rows are marked in the column `MOVED`.
     """
     connection.execute(f"ALTER TABLE raw_links ADD COLUMN {MOVED} BOOLEAN")
     ids = [column for column in EXTERNAL_IDS if column in connection.table("raw_films").columns]
@@ -123,10 +125,11 @@ def _update(connection: duckdb.DuckDBPyConnection, table: str, column: str, valu
 
 
 def _elements(column: str, text: str) -> str:
-    """Return a list in JSON's, Python's or another notation as text with bars between the elements.
+    """Convert a list in JSON, Python or a similar notation to text with bars between the elements.
 
-    An element that is an object is replaced by its name. Of a crew, only members with the role of the column
-    (`_ROLES`) are included; of a cast of objects, only the first `N_ACTORS`. Bars in names become slashes.
+    An element that is an object is replaced by the object's name. Of the members of a crew, only those with the role
+    that belongs to the column (`_ROLES`) are included; of the actors in a list of objects, only the first `N_ACTORS`.
+    Bars in names become slashes.
     """
     entries = _parsed(text)
     if column in _ROLES:
@@ -139,7 +142,7 @@ def _elements(column: str, text: str) -> str:
 
 
 def _parsed(text: str) -> list[Any]:
-    """Parse a list in JSON or Python's notation; other text in brackets or braces is split at its commas."""
+    """Parse a list in JSON or Python notation; other text in brackets or braces is split at its commas."""
     text = text.strip()
     for parse in (json.loads, ast.literal_eval):
         try:

@@ -1,7 +1,7 @@
-"""Conversion of files to plain files: decompressed, with text in UTF-8 and line ends of one kind.
+"""Conversion of files to plain files: uncompressed Parquet, or uncompressed UTF-8 text with one kind of line ends.
 
-Compression is detected from the content of a file, not from its name, and so is the encoding unless it is given. A byte
-order mark is removed if the encoding is detected.
+Compression is detected from the content of a file, not from its name. The encoding is detected too, unless it is given.
+A byte order mark is removed only if the encoding is detected.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Plain:
     """A plain file: Parquet, or text in UTF-8.
 
     Attributes:
-        path: the file; a copy if the original had to be converted.
-        encoding: encoding of the original text; None for Parquet.
+        path: path of the plain file: the original, or a copy if it had to be converted.
+        encoding: encoding of the text in the original file; None for Parquet.
         has_quotes: whether the text contains double quotation marks.
     """
 
@@ -80,7 +80,7 @@ class Plain:
     has_quotes: bool = False
 
     def head(self, n_bytes: int = _CHUNK) -> str:
-        """Return the whole lines in the first `n_bytes` of the text, or all of these bytes if no line ends in them."""
+        """Return the beginning of the text, at most `n_bytes`, cut after its last complete line if there is one."""
         with self.path.open("rb") as stream:
             start, more = stream.read(n_bytes), stream.read(1)
         if more:
@@ -89,17 +89,17 @@ class Plain:
 
 
 def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0) -> Plain:
-    """Convert a file to a plain file, which is a copy in `scratch` if the file is not plain already.
+    """Return a plain file with a file's content: the file itself if it is plain already, otherwise a copy in `scratch`.
 
     Args:
-        file: the file.
+        file: the file to convert.
         scratch: an existing folder for the copy.
-        encoding: encoding of text; None to detect it.
-        skip: number of lines to leave out at the beginning of text.
+        encoding: encoding of the file if it is text; None to detect it.
+        skip: number of lines at the beginning of the text to leave out.
 
     Raises:
         UserError: the file is damaged or incomplete, is an archive of several files, is neither text nor Parquet, or is
-            not in this encoding.
+            not in the given encoding.
     """
     path = file
     for layer in range(_MAX_WRAPPED):
@@ -123,10 +123,10 @@ def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0)
 
 
 def _refuse_foreign(file: Path, start: bytes) -> None:
-    """Check that the beginning of a file is not that of a known format which is neither text nor Parquet.
+    """Check that a file does not begin like a known format that is neither text nor Parquet.
 
     Raises:
-        UserError: the file is in such a format.
+        UserError: the file begins like such a format, for example a spreadsheet's.
     """
     beginning = start[:64].lstrip().lower()
     kind = next((kind for magic, kind in _FOREIGN.items() if beginning.startswith(magic)), None)
@@ -137,15 +137,15 @@ def _refuse_foreign(file: Path, start: bytes) -> None:
 
 
 def _decompressed(file: Path, path: Path, copy: Path) -> Path:
-    """Decompress a file to `copy`, and return the copy; return the file itself if it is not compressed.
+    """Remove one layer of compression: return the decompressed `copy`, or `path` if that is not compressed.
 
     Args:
-        file: the original file.
-        path: the file, or what an outer layer of compression contained.
+        file: the original file, for messages.
+        path: the file to decompress: the original file, or the content of an outer layer of compression.
         copy: path of the copy to write.
 
     Raises:
-        UserError: the file is damaged or incomplete, or an archive of several files.
+        UserError: the file is damaged or incomplete, or is an archive of several files.
     """
     with path.open("rb") as stream:
         start = stream.read(8)
@@ -169,10 +169,10 @@ def _decompressed(file: Path, path: Path, copy: Path) -> Path:
 
 
 def _extract_only_member(file: Path, path: Path, copy: Path) -> None:
-    """Extract the only file of a zip archive.
+    """Extract the only file of the zip archive `path` to `copy`.
 
     Raises:
-        UserError: the archive has no file or several, is a spreadsheet, or cannot be unpacked.
+        UserError: the archive does not contain exactly one file, is a spreadsheet, or cannot be unpacked.
     """
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
@@ -189,10 +189,10 @@ def _extract_only_member(file: Path, path: Path, copy: Path) -> None:
 
 
 def _decompress_zstandard(file: Path, copy: Path) -> None:
-    """Decompress text by DuckDB, after a check that the file is complete, since DuckDB does not notice if it is not.
+    """Decompress Zstandard text by DuckDB, after checking that the file is complete, since DuckDB does not check.
 
     Raises:
-        EOFError: the file ends early.
+        EOFError: the file is truncated.
     """
     if not _has_whole_frames(file):
         raise EOFError
@@ -203,7 +203,10 @@ def _decompress_zstandard(file: Path, copy: Path) -> None:
 
 
 def _has_whole_frames(file: Path) -> bool:
-    """Return whether a file consists of complete Zstandard frames (RFC 8878, section 3.1), by the sizes in headers."""
+    """Return whether a file consists of complete Zstandard frames, according to the sizes in their headers.
+
+    See RFC 8878, section 3.1.
+    """
     size = file.stat().st_size
     with file.open("rb") as stream:
         while stream.tell() < size:
@@ -235,10 +238,10 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 
 def _refuse_zeros(file: Path, path: Path) -> None:
-    """Check that text has no zero bytes, which are part of binary data and of damaged text.
+    """Check that a text contains no zero bytes, which occur in binary data and in damaged text.
 
     Raises:
-        UserError: the text has a zero byte.
+        UserError: the text contains a zero byte.
     """
     n_lines = 0
     for chunk in _chunks(path):
@@ -249,10 +252,13 @@ def _refuse_zeros(file: Path, path: Path) -> None:
 
 
 def _encoding(file: Path, path: Path, start: bytes) -> str:
-    """Detect the encoding of text: by its byte order mark, its zero bytes, or as UTF-8; otherwise Windows-1252.
+    """Detect the encoding of text.
+
+    A byte order mark or a zero byte at the beginning decides. Otherwise the encoding is UTF-8 if the text is valid
+    UTF-8, else Windows-1252.
 
     Raises:
-        UserError: most but not all characters beyond ASCII are valid UTF-8, or the file is binary data.
+        UserError: most but not all of the non-ASCII characters are valid UTF-8, or the file is binary data.
     """
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
@@ -279,10 +285,10 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
 
 
 def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
-    """Convert text from an encoding to UTF-8, and return the copy.
+    """Convert text from the given encoding to UTF-8, write it to `copy`, and return `copy`.
 
     Raises:
-        UserError: the encoding is unknown, or the file is not text in this encoding.
+        UserError: the encoding is unknown, or the file is not valid text in it.
     """
     try:
         with (
@@ -300,14 +306,14 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
 
 
 def _invalid(error: UnicodeError) -> str:
-    """Return the reason why text cannot be decoded, with the first invalid byte if it is known."""
+    """Return the reason why text cannot be decoded, including the first invalid byte if it is known."""
     if isinstance(error, UnicodeDecodeError):
         return f"the byte 0x{error.object[error.start]:02x}: {error.reason}"
     return str(error)
 
 
 def _without_first_lines(path: Path, n: int, copy: Path) -> Path:
-    """Copy a text in UTF-8 without its first n lines, and return the copy."""
+    """Write a text in UTF-8 without its first n lines to `copy`, and return `copy`."""
     with (
         path.open(encoding="utf-8", newline="") as text,
         copy.open("w", encoding="utf-8", newline="") as target,
@@ -319,7 +325,7 @@ def _without_first_lines(path: Path, n: int, copy: Path) -> Path:
 
 
 def _has_mixed_line_ends(path: Path) -> bool:
-    """Return whether a text has several of the line ends CR LF, LF and CR, which DuckDB cannot read."""
+    """Return whether a text mixes the line ends CR LF, LF and CR; DuckDB cannot read such a mixture."""
     n_line_feeds = n_returns = n_both = 0
     end = b""
     for chunk in _chunks(path):
@@ -331,7 +337,7 @@ def _has_mixed_line_ends(path: Path) -> bool:
 
 
 def _with_equal_line_ends(path: Path, copy: Path) -> Path:
-    """Copy a text with LF in place of CR LF, CR CR LF and CR, and return the copy."""
+    """Write a text to `copy` with the line ends CR LF, CR CR LF and CR replaced by LF, and return `copy`."""
     with path.open(encoding="utf-8", newline="") as text, copy.open("w", encoding="utf-8", newline="") as target:
         before = ""
         for line in text:  # each ends with any of the line ends

@@ -1,9 +1,9 @@
-"""Preparation of data: an engine reads and cleans a source, and the clean tables are cached as Parquet files.
+"""Preparation of data sets: an engine reads and cleans a source, and the clean tables are cached as Parquet files.
 
-The keys of the cache are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet` (from
-Spark a folder of files), `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items with external
-metadata are stored in another folder, with `films.parquet` and `match.json`. Both folders are sealed by digests, see
-`recsys.data.seals`.
+The keys of the cache are fingerprints; see `recsys.data.fingerprint`. The folder of a prepared data set contains
+`ratings.parquet` (a folder of files if Spark prepared it), `users.parquet`, `films.parquet`, `negatives.parquet` and
+`report.json`. Items to which external metadata is added are stored in a second folder, with their own `films.parquet`
+and a `match.json`. Digests in both folders reveal damage; see `recsys.data.seals`.
 """
 
 from __future__ import annotations
@@ -48,18 +48,20 @@ def prepare(
     engine: Engine = DuckDB(),
     users: Callable[[Path], range | None] = lambda folder: None,
 ) -> Prepared:
-    """Prepare a source's data set, or load it from the cache, and print notes on it if progress is shown.
+    """Prepare the data set of a source, or load it from the cache; notes on it are printed if progress is shown.
 
     Args:
-        source: where the ratings come from.
-        cache_dir: folder of downloads and clean tables.
-        metadata: external metadata of the items; ratings and fingerprint do not depend on it.
-        engine: engine that reads and cleans the ratings.
-        users: function that returns the codes of the users whose ratings are loaded, or None for all users, given the
-            folder of the clean tables; see `load`. By default, all users are loaded.
+        source: the source of the ratings, with its cleaning options.
+        cache_dir: folder of the cache, for downloads and clean tables.
+        metadata: catalogue of external metadata to add to the items, or None; the ratings and the fingerprint do not
+            depend on it.
+        engine: the engine that reads and cleans the ratings.
+        users: function that is called with the folder of the clean tables, and returns the range of user codes whose
+            ratings to load, or None for all users; see `prepared.load`. By default, the ratings of all users are
+            loaded.
 
     Raises:
-        UserError: files are missing or unreadable, cleaning leaves no rating or drops too many, or the cache cannot be
+        UserError: files are missing or unreadable, cleaning leaves no ratings or drops too many, or the cache cannot be
             written.
     """
     with _writing(cache_dir):
@@ -73,17 +75,17 @@ def prepare(
 
 
 def count_ratings(source: Source, cache_dir: Path, engine: Engine = DuckDB()) -> int:
-    """Return the number of ratings of a source's data set, which is prepared if it is not in the cache.
+    """Return the number of clean ratings of a source; its data set is prepared if it is not in the cache.
 
     Raises:
-        UserError: files are missing or unreadable, cleaning leaves no rating, or the cache cannot be written.
+        UserError: files are missing or unreadable, cleaning leaves no ratings, or the cache cannot be written.
     """
     with _writing(cache_dir):
         return load_report(_prepared_folder(source, cache_dir, engine)).rows_kept
 
 
 def _prepared_folder(source: Source, cache_dir: Path, engine: Engine) -> Path:
-    """Return the folder of a source's clean tables, after preparing them if it is missing.
+    """Return the folder of a source's clean tables, which are prepared first if the folder does not exist.
 
     Raises:
         UserError: the source has no ratings, or cannot be prepared.
@@ -140,17 +142,17 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, engine: E
 
 
 def _print_notes(name: str, *notes: str) -> None:
-    """Print the notes on a data set or a catalogue that are not empty, a line each, if progress is shown."""
+    """Print the non-empty ones of the notes on a data set or a catalogue, one per line, if progress is shown."""
     if is_progress_shown():
         for note in filter(None, notes):
             print(f"{name}: {note}")
 
 
 def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
-    """Check that the descriptions of users and of items, if any, describe at least one user or item with ratings.
+    """Check that the source's tables of users and of items, if not empty, describe at least one that has ratings.
 
     Raises:
-        UserError: they describe none, probably because their ids are written in another notation.
+        UserError: a table describes no user or item with ratings, probably because its ids are in another notation.
     """
     for name, raw_id in (("users", "user_id"), ("films", "movie_id")):
         described, rated = connection.table(f"raw_{name}"), connection.table(name)
@@ -163,7 +165,7 @@ def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: Path) -> Prepared:
-    """Add metadata to the items of a prepared data set, or load the described items from the cache."""
+    """Add metadata to the items of a prepared data set, or load the items with this metadata from the cache."""
     raw = metadata.locate(cache_dir)
     key = description_fingerprint(prepared.report.fingerprint, raw, cache_dir)
     described = cache_dir / "described" / f"{prepared.report.name}-{metadata.name}-{key[:16]}"
@@ -182,16 +184,16 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
 
 
 def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
-    """Describe the items of a prepared folder in a scratch folder, then move the complete tables to `described`.
+    """Add metadata to the items of a prepared data set in a scratch folder, then move the results to `described`.
 
     Args:
-        prepared: folder of the clean tables.
+        prepared: folder of the prepared data set.
         name: name of the catalogue.
-        raw: the files of the catalogue.
-        described: the folder to create.
+        raw: the files of the catalogue, and how to read them.
+        described: the folder to create for the items with metadata.
 
     Raises:
-        UserError: a file cannot be read, or no description has an id or a title.
+        UserError: a file cannot be read, or all descriptions lack both ids and a title.
     """
     described.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=described.parent, prefix="describing-") as scratch:
@@ -211,7 +213,7 @@ def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
 
 
 def _contents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """Count the contents of the clean tables, by the fields of `Report`."""
+    """Return those fields of `Report` that are counts or ranges of the clean tables, keyed by field name."""
     [(rows_kept, first_time, last_time)] = connection.execute(
         "SELECT count(*), min(time), max(time) FROM ratings"
     ).fetchall()
@@ -230,7 +232,7 @@ def _contents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def _gathered(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Return the fields `sources` and `described_again` of `Report`; an empty mapping if there is only one source."""
+    """Return the fields `sources` and `described_again` of `Report` if several sources are gathered, otherwise {}."""
     if "source" not in connection.table("ratings").columns:
         return {}
     sources = connection.execute("SELECT source, count(*) FROM ratings GROUP BY source ORDER BY source").fetchall()
@@ -244,7 +246,7 @@ def _gathered(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]
 
 @contextmanager
 def _writing(cache_dir: Path) -> Iterator[None]:
-    """Create the cache, and turn errors of disk space, memory or permission in the `with` block into a `UserError`."""
+    """Create the cache folder; lack of disk space, memory or permission in the `with` block becomes a `UserError`."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         yield

@@ -1,4 +1,4 @@
-"""Prepared data sets, loaded from the clean tables in the cache, and the reports on their preparation."""
+"""Prepared data sets, which are loaded from clean tables in the cache, and the reports on their preparation."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ from recsys.errors import UserError
 
 @dataclass(frozen=True)
 class Report:
-    """The report on the preparation of a data set, as `report.json` stores it.
+    """The report on the preparation of a data set, which is stored in the file `report.json`.
 
     Attributes:
         name: name of the data set.
-        origin: where the files came from.
-        fingerprint: digest of the files, how they are read, the cleaning and the SQL.
-        scale: lowest and highest rating of the source; 1 to 1 without ratings.
-        rows_read: number of rows of ratings in the source.
-        dropped: number of dropped ratings by rule.
-        rows_kept: number of clean ratings.
-        users: number of users with a clean rating.
-        films: number of items with a clean rating.
-        films_untitled: number of items with a clean rating but without a title.
+        origin: path or address from which the source's files were read, as text.
+        fingerprint: digest of the files, of how they are read, of the cleaning options and of the SQL.
+        scale: lowest and highest possible rating; (1, 1) if the source has only interactions without ratings.
+        rows_read: number of ratings in the source.
+        dropped: number of dropped ratings, keyed by cleaning rule.
+        rows_kept: number of clean ratings, that is, ratings left after cleaning.
+        users: number of users with clean ratings.
+        films: number of items with clean ratings.
+        films_untitled: number of items with clean ratings but without a title.
         first_time: Unix time of the earliest clean rating in seconds, or None if the source has no times.
-        last_time: Unix time of the latest clean rating in seconds, or None.
-        part_names: names of the parts of the source's own partition.
-        sources: number of clean ratings by source, if several sources are gathered, else empty.
-        described_again: numbers of users and of items that more than one source describes.
-        read_as: what was detected while reading, a sentence each.
-        unused: numbers of rows of users, items and other side tables that are not used, by table and rule.
+        last_time: Unix time of the latest clean rating in seconds, or None if the source has no times.
+        part_names: names of the parts of the source's own partition, such as train and test; empty if there is none.
+        sources: number of clean ratings, keyed by the name of the source; empty unless several sources are gathered.
+        described_again: numbers of users and of items (keys `users` and `films`) that more than one gathered source
+            describes.
+        read_as: notes on what was detected while reading, one sentence each.
+        unused: number of unused rows in the tables of users, items, links, tags and negatives, keyed by table, then by
+            reason.
     """
 
     name: str
@@ -65,26 +67,26 @@ class Report:
 
     @property
     def density(self) -> float:
-        """Return the share of the user-item pairs that have a rating, from 0 to 1."""
+        """Return the share of all user-item pairs that have a rating, from 0 to 1."""
         return self.rows_kept / (self.users * self.films)
 
     @property
     def losses(self) -> str:
-        """Return the numbers of ratings that cleaning dropped, by rule, as text; "" if it dropped none."""
+        """Return as text how many ratings each cleaning rule dropped; "" if none were dropped."""
         by_rule = [f"{n:,} by '{rule}'" for rule, n in self.dropped.items() if n]
         n_dropped, n_read = self.rows_read - self.rows_kept, counted(self.rows_read, "rating")
         return f"cleaning dropped {n_dropped:,} of {n_read}: {', '.join(by_rule)}" if by_rule else ""
 
     @property
     def unused_rows(self) -> str:
-        """Return the numbers of unused rows, by table and rule, as text; "" if all rows are used."""
+        """Return `unused` as text; "" if all rows are used."""
         counted = (f"{n:,} of {table} by '{rule}'" for table, rules in self.unused.items() for rule, n in rules.items())
         listed = ", ".join(counted)
         return f"rows that are not used: {listed}" if listed else ""
 
     @property
     def span(self) -> str:
-        """Return the dates (UTC) of the earliest and the latest rating, as text; "no times" without times."""
+        """Return the dates (UTC) of the earliest and latest ratings as text; "no times" if the source has no times."""
         if self.first_time is None or self.last_time is None:
             return "no times"
         first, last = (datetime.fromtimestamp(t, UTC) for t in (self.first_time, self.last_time))
@@ -93,13 +95,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set with the report on its preparation.
+    """A data set in memory, with the report on its preparation and the files of its clean tables.
 
     Attributes:
-        dataset: the data set in memory.
+        dataset: the data set.
         report: the report on its preparation.
-        tables: Parquet files of `ratings`, `users` and `films`, or folders of such files, for queries.
-        match: how much of the data set external metadata describes, or None without such metadata.
+        tables: table name (`ratings`, `users`, `films`) -> its Parquet file, or a folder of Parquet files, for SQL
+            queries.
+        match: how much of the data set the external metadata describes; None if no external metadata was added.
     """
 
     dataset: Dataset
@@ -109,15 +112,16 @@ class Prepared:
 
 
 def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prepared:
-    """Load the data set of a prepared folder.
+    """Load a data set from a folder of clean tables that `prepare` or `saved.write_dataset` wrote.
 
-    Ratings are read in chunks, so peak memory is little more than that of the arrays, 20 bytes per rating with times.
+    Ratings are read in chunks, so peak memory is little more than the memory of the arrays: 20 bytes per rating if
+    there are times.
 
     Args:
-        folder: the folder.
-        advice: advice for the error message if the folder is damaged.
-        users: consecutive codes of the users whose ratings are read, or None for all. The codes and frames of users and
-            items are those of the whole data set.
+        folder: folder of the prepared data set.
+        advice: what the error message advises if the folder is damaged.
+        users: range of codes of the users whose ratings are read, or None for all users. The codes and the frames of
+            users and items are still those of the whole data set.
 
     Raises:
         UserError: the folder is damaged.
@@ -158,11 +162,11 @@ def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prep
 
 
 def user_counts(folder: Path, advice: str = REMOVE) -> np.ndarray:
-    """Return the number of ratings of each user of a prepared folder, int64 (n_users,), without loading the ratings.
+    """Return the number of ratings of each user in a prepared folder, int64 (n_users,), without loading the ratings.
 
     Args:
-        folder: the folder.
-        advice: advice for the error message if the folder is damaged.
+        folder: folder of the prepared data set.
+        advice: what the error message advises if the folder is damaged.
 
     Raises:
         UserError: the folder is damaged.
@@ -176,11 +180,11 @@ def user_counts(folder: Path, advice: str = REMOVE) -> np.ndarray:
 
 
 def load_report(folder: Path, advice: str = REMOVE) -> Report:
-    """Load the report of a prepared folder, after checking the digests of all files of the folder.
+    """Check the digests of all files in a prepared folder, and load its report.
 
     Args:
-        folder: the folder.
-        advice: advice for the error message if the folder is damaged.
+        folder: folder of the prepared data set.
+        advice: what the error message advises if the folder is damaged.
 
     Raises:
         UserError: the folder is damaged.
@@ -192,7 +196,7 @@ def load_report(folder: Path, advice: str = REMOVE) -> Report:
 
 
 def _check_counts(folder: Path, report: Report, advice: str, **found: int) -> None:
-    """Check that the tables have as many rows as the report states.
+    """Check that tables have as many rows as the report states; `found` gives the numbers of rows by table.
 
     Raises:
         UserError: a table has more or fewer rows.
@@ -204,7 +208,7 @@ def _check_counts(folder: Path, report: Report, advice: str, **found: int) -> No
 
 
 def _arrays(table: duckdb.DuckDBPyRelation, columns: dict[str, type[np.generic]]) -> dict[str, np.ndarray]:
-    """Read columns of a table in chunks, into an array of the given dtype for each column name."""
+    """Read columns of a table in chunks: `columns` maps column names to dtypes, the result column names to arrays."""
     [(n_rows,)] = table.count("*").fetchall()
     arrays: dict[str, np.ndarray] = {name: np.empty(n_rows, dtype) for name, dtype in columns.items()}
     result = table.select(*columns)
@@ -217,10 +221,11 @@ def _arrays(table: duckdb.DuckDBPyRelation, columns: dict[str, type[np.generic]]
 
 
 def _negatives(frame: pd.DataFrame, n_users: int) -> np.ndarray | None:
-    """Return the item codes of each user's negatives, int32 (n_users, m), padded with -1; None if there are none.
+    """Return the item codes of each user's negatives, int32 (n_users, m), padded with -1; None if `frame` is empty.
 
     Args:
-        frame: a row for each negative: the codes `user` and `item`, and `place`, its position in the row, from 0.
+        frame: a row for each negative, with the codes `user` and `item`, and with `place`, the column of the result
+            (from 0) that gets the item.
         n_users: number of users.
     """
     if frame.empty:

@@ -1,4 +1,4 @@
-"""Rating scales: the range of ratings, guessed where no setting gives it, and the values that ratings can have."""
+"""Rating scales: guesses the range of ratings if no setting gives it, and derives the possible values of a rating."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.
 
 
 def rating_values(dataset: Dataset) -> tuple[float, ...]:
-    """Return the values that a rating can have, ascending, from the lowest to the highest of the data set's scale.
+    """Return the possible values of a rating, ascending, from the lowest to the highest of the data set's scale.
 
-    The distance between two values is the largest step in `STEPS` of which all ratings and the lowest value are
-    multiples, or 0.5 if there is none.
+    The values are equally spaced. The step between them is the largest in `STEPS` of which the lowest value and all
+    ratings are multiples, or 0.5 if there is no such step.
     """
     low, high = dataset.scale
     in_hundredths = np.rint(100 * np.append(dataset.ratings, low)).astype(int)  # low may be unused
@@ -25,7 +25,7 @@ def rating_values(dataset: Dataset) -> tuple[float, ...]:
 
 
 def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
-    """Guess the scale from the finite ratings in `raw_ratings` whose rows have both ids; see `scale_of`."""
+    """Guess the scale (`scale_of`) from the table `raw_ratings`, ignoring rows without both ids and a finite rating."""
     number = "try_cast(rating AS FLOAT)"
     sql = f"SELECT min({number}), max({number}) FROM raw_ratings "  # noqa: S608 - a constant
     sql += f"WHERE isfinite({number}) AND user_id IS NOT NULL AND movie_id IS NOT NULL"
@@ -33,13 +33,14 @@ def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
 
 
 def scale_of(lowest: float | None, highest: float | None) -> tuple[float, float]:
-    """Return the first common rating scale (`SCALES`) that contains all ratings, otherwise the range of the ratings.
+    """Return the first scale in `SCALES`, a list of common ones, that contains all ratings, or else the ratings' range.
 
-    If all ratings are 1, they only state that an item was seen, and the scale is 1 to 1, as it is without ratings.
+    If all ratings are 1, they only record interactions, and the scale is (1, 1). It is also (1, 1) if there are no
+    ratings.
 
     Args:
         lowest: the lowest rating, or None if there is no rating.
-        highest: the highest rating, or None.
+        highest: the highest rating, or None if there is no rating.
     """
     if lowest is None or highest is None or lowest == highest == 1:
         return (1.0, 1.0)

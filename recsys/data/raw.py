@@ -1,4 +1,4 @@
-"""Raw tables of a source: local files, or remote ratings that Spark reads, and how to read them."""
+"""`Source`, and the raw tables that it yields: its local files or remote ratings, and how to read them."""
 
 from __future__ import annotations
 
@@ -31,25 +31,29 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class RawTable:
-    """A file that is read into a raw table of text; several files may be read into one table.
+    """A file and how to read it into a raw table, whose columns are text; several files may be read into one table.
 
     Attributes:
-        name: name of the table: `ratings`, `users`, `films`, `links` (of items to other catalogues), `tags`,
+        name: name of the raw table: `ratings`, `users`, `films`, `links` (ids of items in other catalogues), `tags`,
             `negatives`, or `descriptions` (external metadata of items).
-        file: path of the file; in an archive, its path there; in a table of `Layout` or `Release`, its name or a
-            pattern of names.
-        query: name of the SELECT in `sql/read` that reads the file, or `file` to detect its format, or a SELECT itself.
-        columns: standard name (see `COLUMNS`) -> the file's name of each column, or None for a column that the file
-            lacks; only if the SELECT does not return standard names.
-        separator: separator of the genres of an item, and of the elements of other lists.
-        parameters: parameters of the SELECT besides the file, or the fields of `dialect.Reading`.
-        optional: whether the source may lack the file.
+        file: path of the file; if the file is in an archive, its path inside the archive; in a `Layout` or `Release`,
+            only a file name or a pattern of file names.
+        query: how to read the file: the name of a SELECT in `sql/read`, or the text of a SELECT, or `file` to detect
+            the file's format.
+        columns: standard column name (see `COLUMNS`) -> column name in the file, or None for a column that the file
+            lacks. Not needed if the SELECT returns standard names.
+        separator: separator between the genres of an item, and between the elements of other lists.
+        parameters: parameters of the SELECT apart from the file; if `query` is `file`, the fields of `dialect.Reading`.
+        optional: whether the file may be missing.
         archive: the zip file that contains the file, or None.
-        source: name of the gathered source of the rows, which each row stores; None if there is only one source.
-        others: further files that the SELECT reads. In a SELECT itself, `$files` stands for all files, or `$file2`,
-            `$file3` and so on for the further ones; in a SELECT of `sql/read`, `$NAME` stands for NAME.csv.
-        omitted: SELECT of the numbers of rows of the files that `query`, a SELECT itself, omits, and the rule of each
-            number; or None. It has the parameters of `query`. The table does not depend on it.
+        source: if several sources are gathered, the name of the source that the file belongs to, which is stored in
+            each row; otherwise None.
+        others: further files that the SELECT reads. If `query` is the text of a SELECT, `$files` in it stands for all
+            files, or `$file2`, `$file3` and so on for the further ones. In a SELECT in `sql/read`, `$NAME` stands for
+            NAME.csv.
+        omitted: text of a SELECT that counts the rows of the files that `query` leaves out; each row of its result is a
+            number and the reason. It has the same parameters as `query`, and does not change the raw table. None if
+            there is nothing to count.
     """
 
     name: str
@@ -65,7 +69,7 @@ class RawTable:
     omitted: str | None = None
 
     def unpacked(self, folder: Path) -> RawTable:
-        """Return the table with its file unpacked into `folder`, if the file is in an archive.
+        """Return this object with its file unpacked into `folder` if the file is in an archive, otherwise unchanged.
 
         Raises:
             UserError: the archive is damaged.
@@ -84,11 +88,11 @@ class Remote:
     """Ratings that only Spark can read: files of a remote file system, or a table of a database.
 
     Attributes:
-        place: the address without a password, for messages.
+        place: the address without passwords, for messages.
         address: the address, such as `s3a://BUCKET/FOLDER`, `hdfs://...` or `jdbc:...`.
-        columns: standard name -> the source's name of each column, or None for a column that it lacks.
+        columns: standard column name -> column name in the source, or None for a column that the source lacks.
         table: name of the table in a database, or None for files.
-        reading: how to read files: the attributes of `dialect.Reading`.
+        reading: settings of how to read the files: the attributes of `dialect.Reading`.
     """
 
     place: str
@@ -100,14 +104,14 @@ class Remote:
 
 @dataclass(frozen=True)
 class Raw:
-    """The local files of a source, and its remote ratings, if any.
+    """What a source yields: its local files, its remote ratings if it has any, and how to read them.
 
     Attributes:
-        origin: where the files come from, as text.
+        origin: path or address of the files as text, for reports and messages.
         tables: the files and how to read them.
-        numeric_ids: whether reading fails if an id in a file of ratings is not a number, as all are in releases such as
-            MovieLens.
-        remote: the ratings if they are remote, otherwise None.
+        numeric_ids: whether reading fails if an id in a file of ratings is not a number; True for releases such as
+            MovieLens, in which all ids are numbers.
+        remote: the remote ratings, or None if the ratings are in local files.
     """
 
     origin: str
@@ -117,11 +121,11 @@ class Raw:
 
     @property
     def paths(self) -> list[Path]:
-        """Return the files whose contents determine the fingerprint: each archive or file once."""
+        """Return the files and archives whose contents the fingerprint covers, each once."""
         return list(dict.fromkeys(p for table in self.tables for p in (table.archive or table.file, *table.others)))
 
     def unpacked(self, folder: Path) -> Raw:
-        """Unpack the files that are in archives, each into its own folder inside `folder`.
+        """Return this object with the files that are in archives unpacked, each into its own folder inside `folder`.
 
         Raises:
             UserError: an archive is damaged.
@@ -131,13 +135,13 @@ class Raw:
 
 
 class Source(ABC):
-    """A source of raw tables, with the options of their cleaning.
+    """Base class of sources of ratings, users and items, with the options for cleaning them.
 
     Attributes:
         name: name of the data set.
         scale: lowest and highest possible rating; None to guess them from the ratings, see `rating_scale.scale_of`.
         cleaning: cleaning options.
-        notice: licence and citation, which preparation prints, or "".
+        notice: text about licence and citation that is printed when the source is prepared, or "".
     """
 
     name: str
@@ -147,7 +151,7 @@ class Source(ABC):
 
     @abstractmethod
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files of the source, downloading them into `cache_dir` where needed.
+        """Return the files of the source and how to read them; missing files are downloaded into `cache_dir`.
 
         Raises:
             UserError: the files do not exist or cannot be downloaded.

@@ -1,7 +1,7 @@
-"""Reading of files into raw tables, whose columns have standard names (`raw.COLUMNS`) and hold the source's text.
+"""Reading of files into raw tables, whose columns have standard names (`raw.COLUMNS`) and contain the files' text.
 
-Text, JSON and Parquet are read with every option stated, since DuckDB's detection drops rows silently. The SELECTs for
-releases with special layouts are in `sql/read`.
+Delimited text, JSON and Parquet are read with every option stated explicitly, because DuckDB's automatic detection
+drops rows silently. The SELECTs for releases with special layouts are in `sql/read`.
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ _IDENTIFYING = {"ratings": ("user_id", "movie_id"), "users": ("user_id",), "film
 
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None = None) -> list[str]:
-    """Read a source's unpacked files into tables `raw_NAME`, one for each name in `COLUMNS`.
+    """Read a source's unpacked files into raw tables: a table `raw_NAME` for each NAME in `raw.COLUMNS`.
 
-    A table without a file is empty. Rows are in the order of the files. In gathered data, the column `source` has the
-    name of each row's source.
+    A table for which there is no file is empty. Rows are in the order of the files. If several sources are gathered,
+    the column `source` contains the name of each row's source.
 
     Args:
-        connection: a database.
-        raw: the files.
-        scratch: folder for temporary copies of files; None for that of the system.
+        connection: a connection to the database in which the tables are created.
+        raw: the files, unpacked, and how to read them.
+        scratch: folder for temporary copies of files; None for the system's temporary folder.
 
     Returns:
-        Notes on what was detected, each with the name of its file.
+        Notes on what was detected while reading, each of which names its file.
 
     Raises:
-        UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
+        UserError: a file cannot be read, lacks columns, has no rows, or contains text where a number is required.
     """
     for name, columns in COLUMNS.items():
         if name not in (table.name for table in raw.tables):
@@ -96,7 +96,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
 
 
 def counts_rows_on(raw: Raw) -> bool:
-    """Return whether times are row numbers that continue over several files of ratings."""
+    """Return whether times are row numbers that continue from one file of ratings to the next."""
     later = [table for table in raw.tables if table.name == "ratings"][1:]
     return any((table.columns or {}).get("time") == ROW for table in later)
 
@@ -104,12 +104,12 @@ def counts_rows_on(raw: Raw) -> bool:
 def insert(
     connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path | None = None
 ) -> tuple[Rows, list[str]]:
-    """Append the rows of a file to its raw table, which is created if it does not exist.
+    """Append the rows of a file to its raw table; the table is created if it does not exist.
 
     Args:
-        connection: a database.
+        connection: a connection to the database in which the tables are created.
         table: the file, and how to read it.
-        scratch: folder for temporary copies of files; None for that of the system.
+        scratch: folder for temporary copies of files; None for the system's temporary folder.
 
     Returns:
         The appended rows, and notes on what was detected.
@@ -134,10 +134,10 @@ def insert(
 
 
 def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path) -> Iterator[Select]:
-    """Yield SELECTs that may read a table, in the order in which to try them.
+    """Yield candidate SELECTs for reading the file of a raw table, in the order in which to try them.
 
     Raises:
-        UserError: no SELECT can read the table.
+        UserError: no SELECT can read the file.
     """
     reading = Reading(**table.parameters) if table.query == FILE else DIALECTS.get(table.query)
     if reading is not None:
@@ -155,7 +155,7 @@ def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Pa
 
 
 def _files(table: RawTable, scratch: Path) -> dict[str, Any]:
-    """Return the parameters with the files of a SELECT: `files` for all, or `file`, `file2`, `file3` and so on."""
+    """Return the SELECT's parameters that stand for files: `files` for all, or `file`, `file2`, `file3` and so on."""
     paths = []
     for place, file in enumerate((table.file, *table.others)):
         folder = scratch / str(place)
@@ -167,18 +167,18 @@ def _files(table: RawTable, scratch: Path) -> dict[str, Any]:
 
 
 def wanted(table: RawTable) -> Collection[str]:
-    """Return the file's names of the columns by which its header is recognised."""
+    """Return the names, as written in the file, of the columns by which its header is recognised."""
     columns = table.columns or {}
     named = (columns.get(name, name) for name in _IDENTIFYING.get(table.name, ()))
     return [name for name in named if name is not None]
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Select) -> int:
-    """Append the rows of a SELECT to a raw table, and return the position of the first.
+    """Append the rows of a SELECT to a raw table, and return the row id of the first of them.
 
     Raises:
         UserError: columns are missing.
-        duckdb.Error: this SELECT cannot read the file, or reads implausible rows.
+        duckdb.Error: the SELECT cannot read the file, or reads implausible rows (`check_plausible`).
     """
     name, query, parameters = f"raw_{table.name}", select.sql, select.parameters
     check_plausible(connection, select)
@@ -204,7 +204,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
 
 
 def _n_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Count the rows of a table, which need not exist."""
+    """Count the rows of a table; 0 if the table does not exist."""
     [(exists,)] = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [table]).fetchall()
     return count(connection, table) if exists else 0
 
@@ -212,19 +212,20 @@ def _n_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 def columns_as_text(
     label: str, name: str, columns: Mapping[str, str | None] | None, separator: str, types: Mapping[str, str]
 ) -> str:
-    """Return a select list of the standard columns as text; columns that a source lacks and empty texts are NULL.
+    """Return a select list (SQL) of the standard columns as text; missing columns and empty texts become NULL.
 
-    Lists become text with bars between the elements, and whole ids of a floating-point type lose their decimals.
+    Lists become text with bars between the elements. Whole numbers in floating-point columns of ids lose their
+    decimals.
 
     Args:
         label: name of the source in messages.
         name: name of the raw table.
-        columns: standard name -> the source's name of each column, as in `RawTable`.
-        separator: separator of the elements of lists.
-        types: DuckDB's type of each column of the source.
+        columns: standard column name -> column name in the source, as in `RawTable`.
+        separator: separator between the elements of lists.
+        types: column name in the source -> DuckDB's type of the column.
 
     Raises:
-        UserError: the source lacks columns, or has columns that the raw table cannot have.
+        UserError: the source lacks required columns, or has columns that the raw table cannot have.
     """
     selected = selected_columns(label, name, columns, types)
     texts = {ours: _text(column, types) for ours, column in selected.items()}
@@ -245,16 +246,16 @@ def columns_as_text(
 def selected_columns(
     label: str, name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Return the source's name of each column of a raw table by standard name; None where the source lacks it.
+    """Return standard column name -> column name in the source (None if missing) for the columns of a raw table.
 
     Args:
         label: name of the source in messages.
         name: name of the raw table.
-        columns: standard name -> the source's name of each column, as in `RawTable`.
-        types: type of each column of the source, in upper case.
+        columns: standard column name -> column name in the source, as in `RawTable`.
+        types: column name in the source -> type of the column, in upper case.
 
     Raises:
-        UserError: the source lacks columns, or has columns that the raw table cannot have.
+        UserError: the source lacks required columns, or has columns that the raw table cannot have.
     """
     given = named(name, columns, types)
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
@@ -291,7 +292,7 @@ def _text(name: str | None, types: Mapping[str, str]) -> str:
 
 
 def _encoding(file: Path) -> str:
-    """Detect the encoding of a release: old releases are in Latin-1, copies of them often in UTF-8."""
+    """Detect whether a file of a release is in UTF-8 or Latin-1: old releases are in Latin-1, copies often in UTF-8."""
     try:
         file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

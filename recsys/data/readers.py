@@ -1,6 +1,6 @@
-"""Calls of DuckDB's table functions that read files in a known layout.
+"""Builds SQL calls of DuckDB's table functions that read files in a known layout.
 
-They state every option that DuckDB could detect wrongly.
+The calls state every option that DuckDB could otherwise detect wrongly.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ LINE = ("line", "\x01")  # column and delimiter of text that is not split: it do
 def delimited(
     names: str, delimiter: str = ",", options: str = "", *, file: str = "$file", quote: str = "", header: bool = False
 ) -> str:
-    """Return a call of `read_csv` for delimited text, with all columns as text.
+    """Return a call of `read_csv`, as SQL, that reads all columns of delimited text as text.
 
     Args:
         names: names of the columns, separated by spaces.
-        delimiter: separator of the fields.
+        delimiter: separator between the fields.
         options: further options of `read_csv`.
-        file: the SQL parameter with the file, or the files.
-        quote: quotation mark of fields that contain the delimiter, or "" for none.
-        header: whether the first row is a header, whose names are ignored.
+        file: the SQL parameter that stands for the file or the files.
+        quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted.
+        header: whether the first row is a header, which is skipped.
     """
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names.split())
     stated = f"auto_detect = false, header = {header}, delim = {literal(delimiter)}, columns = {{{columns}}}"
@@ -30,14 +30,14 @@ def delimited(
 
 
 def headed() -> str:
-    """Return a call of `read_csv` for CSV whose columns are those of its header, all as text."""
+    """Return a call of `read_csv`, as SQL, that reads CSV with the columns that its header names, all as text."""
     return (
         """read_csv($file, header = true, all_varchar = true, delim = ',', quote = '"', escape = '"', comment = '')"""
     )
 
 
 def json_lines(names: str, nested: str = "") -> str:
-    """Return a call of `read_json` for JSON lines.
+    """Return a call of `read_json`, as SQL, for a file with a JSON object per line.
 
     Args:
         names: names of the fields to read as text, separated by spaces.

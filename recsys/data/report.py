@@ -1,4 +1,4 @@
-"""The report on a prepared data set, as a table in the terminal."""
+"""Prints the report on a prepared data set as a table in the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recsys.terminal import terminal
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
-    """Print how many ratings were read, dropped by each rule and left, the size of the data, and what metadata covers.
+    """Print the numbers of ratings read, dropped by each rule and left, the size of the data, and metadata coverage.
 
     Args:
         prepared: the data set and the report on its preparation.

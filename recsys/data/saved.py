@@ -1,4 +1,4 @@
-"""Storage of data sets from memory in the layout of prepared folders, which `prepared.load` reads."""
+"""Writes in-memory data sets to disk, in the layout of prepared folders that `prepared.load` reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ITEM_COLUMNS = ("movie_id", "title", "year", "genres")  # columns of every store
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write a data set to a folder, which is replaced if it exists; the folder above it must exist."""
+    """Write a data set to a folder, which is replaced if it exists; its parent folder must exist."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="saving-") as scratch:
         tables = Path(scratch) / "tables"
         tables.mkdir()
@@ -65,12 +65,12 @@ def _items(item_frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text_ids(frame: pd.DataFrame, ids: str, code: str) -> pd.DataFrame:
-    """Convert raw ids to text, and add the prefix `OWN` to a column of the source that has the name of the codes."""
+    """Convert raw ids to text, and add the prefix `OWN` to an extra column that is named like the column of codes."""
     return frame.assign(**{ids: frame[ids].astype(str)}).rename(columns={code: OWN + code})
 
 
 def _negatives(negatives: np.ndarray | None) -> pd.DataFrame:
-    """Return a row for each negative of a user: the code `user`, its position `place` from 0, and the code `item`."""
+    """Return a row per negative: the codes `user` and `item`, and `place`, its column in `negatives`, from 0."""
     users, places = np.nonzero(np.empty((0, 0)) if negatives is None else negatives >= 0)
     items = np.empty(0, np.int32) if negatives is None else negatives[users, places]
     return pd.DataFrame({"user": users, "place": places, "item": items})
@@ -84,7 +84,7 @@ def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, file: Pat
 
 
 def _report(dataset: Dataset, n_untitled: int) -> Report:
-    """Return the report on a data set in memory, which cannot say how many ratings cleaning dropped."""
+    """Return a report on an in-memory data set; how many ratings cleaning dropped is unknown, so `dropped` is empty."""
     times = dataset.times
     return Report(
         name=dataset.name,

@@ -1,4 +1,4 @@
-"""Seals of cached folders: digests of their files, by which damage on disk is detected."""
+"""Seals of cached folders: stored digests of a folder's files, which reveal damage on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REMOVE = "remove the folder, and it will be created again"
 
 
 def seal(folder: Path) -> None:
-    """Write the digests of all files of a complete folder, BLAKE2 in hexadecimal, into its file `SEAL`."""
+    """Seal a complete folder: write the BLAKE2 digests of all its files, in hexadecimal, to a file `SEAL` in it."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
     digests = {file.relative_to(folder).as_posix(): _current_digest(file) for file in files}
     write_text(folder / SEAL, json.dumps(digests, indent=2) + "\n")
@@ -24,14 +24,14 @@ def seal(folder: Path) -> None:
 def check_seal(folder: Path, advice: str = REMOVE) -> None:
     """Check that the files of a folder have not changed since it was sealed; a folder without a seal passes.
 
-    A process reads every file once, and again only if the file was written to.
+    Each process reads each file once, and again only if the file has been written to since.
 
     Args:
-        folder: the folder.
-        advice: advice for the error message if the folder is damaged.
+        folder: the folder to check.
+        advice: what the error message advises if the folder is damaged.
 
     Raises:
-        UserError: a file is missing or has changed.
+        UserError: a sealed file is missing or has changed.
     """
     file = folder / SEAL
     if not file.is_file():
@@ -52,6 +52,9 @@ def _current_digest(file: Path) -> str:
 
 @cache
 def _digest(file: Path, *state: int) -> str:
-    """Return the BLAKE2 digest of a file; cached by inode, size and times, since a gigabyte takes about a second."""
+    """Return the BLAKE2 digest of a file; it is cached by file state, since 1 GB takes about a second.
+
+    The `state` is the file's inode, size and times.
+    """
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "blake2b").hexdigest()

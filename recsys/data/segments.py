@@ -1,4 +1,4 @@
-"""Segments of users as a column of the table of users."""
+"""Adds the segment of each user as a column of a split's data frame of users."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from recsys.data.split import Split
 
 
 def join_segments(split: Split, segments: pd.DataFrame) -> Split:
-    """Join users' segments to the users of a split.
+    """Add the segment of each user to the users of a split.
 
     Args:
         split: the split; its labels and its fingerprint do not change.
-        segments: a row for each user with the columns `user_id`, unique and compared as text, and `segment`, a
+        segments: a data frame with a row per user: `user_id`, which is unique and compared as text, and `segment`, a
             categorical.
 
     Returns:
-        The split with a column `segment` in its `user_frame`: a categorical with the same categories, missing for users
-        without a segment.
+        The split with a column `segment` in its `user_frame`: a categorical with the categories of `segments`, missing
+        for users that `segments` lacks.
     """
     users = split.dataset.user_frame
     by_id = segments.set_index(segments["user_id"].astype(str))["segment"]

@@ -1,4 +1,4 @@
-"""SELECTs that read a file of any format, with every option stated: DuckDB's own detection drops rows silently."""
+"""Builds SELECTs that read a file of any format, with all options stated: DuckDB's detection drops rows silently."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ _REFUSALS = {
 
 @dataclass(frozen=True)
 class Select:
-    """A SELECT that reads a file.
+    """A SELECT that reads a file, and an SQL condition that reveals whether it reads the file wrongly.
 
     Attributes:
         sql: text of the SELECT.
         parameters: parameters of the SELECT.
         notes: notes on what was detected.
-        implausible: SQL condition that no row meets if the quotation marks are right.
-        suspect: SQL expression of the field, in a row that meets the condition, to quote in a message.
+        implausible: SQL condition that no row meets if quotation marks are interpreted correctly.
+        suspect: SQL expression for the field to quote in the error message, in a row that meets `implausible`.
     """
 
     sql: str
@@ -75,17 +75,17 @@ class Select:
 def selects(
     connection: duckdb.DuckDBPyConnection, file: Path, reading: Reading, wanted: Collection[str], scratch: Path
 ) -> Iterator[Select]:
-    """Yield SELECTs that may read a file; the first that succeeds is the right one.
+    """Yield candidate SELECTs for reading a file; the first one that succeeds is the right one.
 
     Args:
-        connection: a connection.
-        file: the file.
+        connection: a DuckDB connection.
+        file: the file to read.
         reading: settings of how to read the file.
         wanted: names of columns that the file should have.
-        scratch: an existing folder for copies, which must exist until the file is read.
+        scratch: an existing folder for copies of the file; it must not be deleted until the SELECTs have run.
 
     Raises:
-        UserError: the file cannot be read: it is damaged, its dialect is not clear, or ids may be rounded.
+        UserError: the file is damaged, its dialect is not clear, or its ids may have been rounded.
     """
     text = plain(file, scratch, reading.encoding, reading.skip)
     if text.encoding is None:
@@ -98,9 +98,9 @@ def selects(
 
 
 def delimited_selects(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> Iterator[Select]:
-    """Yield a SELECT for each pair of quotation mark and escape character that a delimited text may have.
+    """Yield a SELECT for each pair of a quotation mark and an escape character that a delimited text may use.
 
-    The first that succeeds on plausible rows (`check_plausible`) is the right one.
+    The first SELECT that succeeds and reads only plausible rows (`check_plausible`) is the right one.
     """
     notes = _notes(file, text, dialect, reading)
     for quote, escape in dialect.quotings:
@@ -108,10 +108,10 @@ def delimited_selects(file: Path, text: Plain, dialect: Dialect, reading: Readin
 
 
 def check_plausible(connection: duckdb.DuckDBPyConnection, select: Select) -> None:
-    """Check that no row of a SELECT is implausible, as rows are if quotation marks were interpreted wrongly.
+    """Check that no row of a SELECT is implausible, which would mean that quotation marks were interpreted wrongly.
 
     Raises:
-        duckdb.Error: a row meets the condition `select.implausible`, or cannot be read.
+        duckdb.Error: a row meets the condition `select.implausible`, or the SELECT cannot read the file.
     """
     if select.implausible != "false":
         sql = f"SELECT {select.suspect} FROM ({select.sql}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
@@ -120,12 +120,12 @@ def check_plausible(connection: duckdb.DuckDBPyConnection, select: Select) -> No
 
 
 def is_json(text: Plain, reading: Reading) -> bool:
-    """Return whether a text is JSON: it begins with an object or an array, and no setting names its columns."""
+    """Return whether a text is taken for JSON: it begins like an object or array, and `reading.header` is not set."""
     return text.head(4096).lstrip().startswith(("{", "[")) and not reading.header
 
 
 def _notes(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tuple[str, ...]:
-    """Return notes on the encoding and the delimiter of a delimited text, if they are unusual and not given."""
+    """Return notes on the encoding and the delimiter of a text if they are unusual and no setting gives them."""
     notes = [] if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else [f"encoding {text.encoding}"]
     if dialect.delimiter != (reading.delimiter or usual_delimiter(file)):
         notes.append(f"delimiter {dialect.delimiter!r}")
@@ -133,12 +133,12 @@ def _notes(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tuple
 
 
 def refusal(file: Path, error: duckdb.Error, skip: int = 0) -> UserError:
-    """Return the error to raise for a file that DuckDB cannot read.
+    """Return a `UserError` to raise for a file that DuckDB cannot read, which explains DuckDB's error.
 
     Args:
-        file: the file.
+        file: the file to read.
         error: DuckDB's error.
-        skip: number of skipped lines at the beginning, which is added to the line numbers of the error.
+        skip: number of lines skipped at the beginning of the file; DuckDB's line numbers are increased by it.
     """
     text = str(error).partition("Possible fixes")[0]
     text = re.sub(r"Line: (\d+)", lambda line: f"Line: {int(line[1]) + skip}", text)
@@ -189,15 +189,15 @@ def _delimited(
 
 
 def _enclosed_rows(dialect: Dialect, place: int) -> str:
-    """Return a regular expression of a field that contains the end of a row and the beginning of the next.
+    """Return a regular expression for a field that contains the end of one row and the beginning of the next.
 
-    Such a field results if two quotation marks in different rows belong to the text, but are read as enclosing all that
-    is between them. A quoted text with line breaks and delimiters rarely has lines of as many fields as a row, with
-    numbers where rows have them.
+    Such a field results if two quotation marks in different rows are part of the text, but are taken to enclose all
+    that is between them. A field that is rightly quoted rarely matches, even if it contains line breaks and delimiters:
+    its lines would need as many fields as a row, and numbers in the same columns.
 
     Args:
-        dialect: the dialect.
-        place: position of the field's column.
+        dialect: the dialect of the text.
+        place: index of the field's column.
     """
     mark = re.escape(dialect.delimiter)
     fields = [NUMERIC if is_numeric else f"[^{mark[-1]}\n]*" for is_numeric in dialect.numeric]
@@ -211,7 +211,7 @@ def _parquet(
     """Return a SELECT that reads Parquet.
 
     Raises:
-        UserError: the file is damaged, repeats a column, or has ids that may be rounded.
+        UserError: the file is damaged, has two columns of the same name, or has ids that may have been rounded.
     """
     path = file_literal(plain_file.path)
     sql = f"SELECT *{_constants(reading)} FROM read_parquet({path}, hive_partitioning = false)"  # noqa: S608
@@ -236,11 +236,11 @@ def _json(
     reading: Reading,
     wanted: Collection[str],
 ) -> Select:
-    """Return a SELECT that reads JSON as text, because typed numbers would change ids.
+    """Return a SELECT that reads JSON with all values as text, because conversion to numbers would change ids.
 
     Raises:
-        UserError: the file is damaged or has no rows, does not have one object for each row, repeats a key, is nested
-            too deeply, or has ids that may be rounded.
+        UserError: the file is damaged, has no rows, does not consist of one object per row, repeats a key, is nested
+            too deeply, or has ids that may have been rounded.
     """
     layout = "array" if start.startswith("[") else "newline_delimited"
     if layout != "array" and not start.partition("\n")[0].rstrip().endswith("}") and "\n" in start:
@@ -271,17 +271,17 @@ def _json(
 def _check_json_column(
     connection: duckdb.DuckDBPyConnection, file: Path, objects: str, name: str, structure: Any
 ) -> None:
-    """Check that a column has one value for each row, and no ids that may be rounded.
+    """Check that a column of a JSON file has one value per row, and that its ids cannot have been rounded.
 
     Args:
-        connection: a connection.
+        connection: a DuckDB connection.
         file: the original file, for the message.
         objects: the FROM clause that reads the objects.
-        name: key of the column in the objects.
-        structure: result of DuckDB's `json_group_structure` for the values; "JSON" if they differ in type.
+        name: name of the column, which is a key of the objects.
+        structure: result of DuckDB's `json_group_structure` for the column's values; "JSON" if they differ in type.
 
     Raises:
-        UserError: a row has several values, or an id may be rounded.
+        UserError: a row has several values, or an id may have been rounded.
     """
     value, kind = literal(_path(name)), f"json_type(json, {literal(_path(name))})"
     nested = f"SELECT count(*) {objects} WHERE {kind} IN ('ARRAY', 'OBJECT')"
@@ -295,17 +295,19 @@ def _check_json_column(
 
 
 def refuse_rounded(connection: duckdb.DuckDBPyConnection, label: str, sql: str, column: str, kind: str) -> None:
-    """Check that the absolute values of all ids in a floating-point column are below `EXACT_BELOW` of its type.
+    """Check that ids in a floating-point column cannot have been rounded.
+
+    Ids are exact if their absolute values are below the limit for the type in `EXACT_BELOW`.
 
     Args:
-        connection: a connection.
+        connection: a DuckDB connection.
         label: name of the source in messages.
-        sql: SELECT of rows with the ids.
-        column: name of the column of ids.
-        kind: DuckDB's type of the column; the check passes if it is not a floating-point type.
+        sql: a SELECT whose rows contain the ids.
+        column: name of the column with the ids.
+        kind: DuckDB's name of the column's type; the check passes if it is not a floating-point type.
 
     Raises:
-        UserError: an id may be rounded.
+        UserError: an id may have been rounded.
     """
     if kind not in EXACT_BELOW:
         return
@@ -319,12 +321,12 @@ def refuse_rounded(connection: duckdb.DuckDBPyConnection, label: str, sql: str, 
 
 
 def _path(name: str) -> str:
-    """Return the JSON path of a key at the top of an object."""
+    """Return the JSON path of a top-level key of an object."""
     return '$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _json_text(name: str) -> str:
-    """Return the SQL of a key's value as text; elements of a list are joined by bars, unless some are objects."""
+    """Return SQL for the value of a key as text; the elements of a list are joined by bars, unless some are objects."""
     value, elements = literal(_path(name)), literal(f"{_path(name)}[*]")
     return (
         f"CASE WHEN json_type(json, {value}) = 'ARRAY' AND NOT list_contains(json_type(json, {elements}), 'OBJECT') "

@@ -1,7 +1,8 @@
-"""Splits: which ratings a model trains on, is selected on and is tested on.
+"""Splits: which ratings a model is trained on, which it is validated on, and which it is tested on.
 
-A `Split` gives each rating of a data set one label. The labels are ordered by when their ratings become known, so that
-the ratings known at validation are those with labels below VALID, and at the test those with labels below TEST:
+A `Split` gives each rating of a data set one label. The labels are numbers, in the order in which their ratings become
+known: at validation, the ratings with labels below VALID are known; at the test, those with labels below TEST are
+known.
 
     TRAIN        training ratings
     VALID_KNOWN  history of users who are new at validation; only the refit trains on it
@@ -10,9 +11,9 @@ the ratings known at validation are those with labels below VALID, and at the te
     TEST         held out for the test
     WITHHELD     not used: neither trained on nor in a history, and not ranked for the user
 
-A user's history at test therefore holds all ratings before the test rating, validation ratings included. Ratings that
-are labelled VALID or TEST may become known one after another, see `recsys.data.targets`. The splitters that assign the
-labels are in `recsys.data.splitters`.
+A user's history at the test therefore contains all ratings before the test rating, including validation ratings. In
+some splits, the ratings labelled VALID or TEST become known one after another; see `recsys.data.targets`. The splitters
+that assign the labels are in `recsys.data.splitters`.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ TRAIN, VALID_KNOWN, VALID, TEST_KNOWN, TEST, WITHHELD = range(6)
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A data set with a label for each rating; its parts are computed on first access.
+    """A data set with a label for each rating; its training, validation and test parts are computed on first access.
 
     Attributes:
         dataset: the data set that was split.
         name: name of the splitter, such as `leave_last_out`.
-        fingerprint: digest of the data, the splitter's settings and the labels. Embeddings carry the fingerprint of the
-            split that they were trained on.
-        labels: uint8 (n,), one of this module's labels for each rating.
-        invariants: properties that every split by this splitter must have; `recsys.data.leakage` checks them.
-        valid_candidates: int32 (m,), the items ranked at validation, or None for the whole catalogue.
-        test_candidates: int32 (m,), the items ranked at test, or None for the whole catalogue.
-        targets: which of the ratings labelled VALID and TEST are to be predicted, and from which histories.
+        fingerprint: digest of the data, the splitter's settings and the labels. It is stored with embeddings, to
+            identify the split that they were trained on.
+        labels: uint8 (n,) label of each rating, one of this module's constants.
+        invariants: properties that every split of this splitter must have; `recsys.data.leakage` checks them.
+        valid_candidates: int32 (m,) the items that are ranked at validation, or None for the whole catalogue.
+        test_candidates: int32 (m,) the items that are ranked at the test, or None for the whole catalogue.
+        targets: which of the ratings labelled VALID and TEST are predicted, and from which histories.
     """
 
     dataset: Dataset
@@ -62,39 +63,42 @@ class Split:
 
     @cached_property
     def train(self) -> Dataset:
-        """Return the training ratings before validation; their fingerprint is that of the split with `/train` added."""
+        """Return the ratings that a model is trained on before validation.
+
+        Their fingerprint is that of the split with `/train` added.
+        """
         return replace(self.dataset.select(self.labels == TRAIN), fingerprint=f"{self.fingerprint}/train")
 
     @cached_property
     def valid(self) -> Holdout:
-        """Return the ratings held out for validation, with the histories of their users at that stage."""
+        """Return the ratings held out for validation, with the users' histories at validation."""
         return self._holdout(VALID, self.train, self.valid_candidates)
 
     @cached_property
     def refit_train(self) -> Dataset:
-        """Return the training ratings of the refit after validation: those labelled TRAIN, VALID_KNOWN and VALID."""
+        """Return the ratings on which a model is refitted for the test: those labelled TRAIN, VALID_KNOWN or VALID."""
         return replace(self.dataset.select(self.labels <= VALID), fingerprint=f"{self.fingerprint}/train+valid")
 
     @cached_property
     def test(self) -> Holdout:
-        """Return the ratings held out for the test, with the histories of their users at that stage."""
+        """Return the ratings held out for the test, with the users' histories at the test."""
         return self._holdout(TEST, self.refit_train, self.test_candidates)
 
     def of_shard(self, shard: Shard) -> Split:
-        """Return the split with only the ratings of one process's users; its fingerprint is unchanged."""
+        """Return the split restricted to the ratings of one process's users; its fingerprint is unchanged."""
         data = self.dataset
         own = slice(data.indptr[shard.own.start], data.indptr[shard.own.stop])
         return replace(self, dataset=replace(data.of_users(shard.own), shard=shard), labels=self.labels[own].copy())
 
     def for_warm_start(self, learned: np.ndarray) -> Split:
-        """Adapt the split to a model whose weights have already been trained on some of its ratings.
+        """Adapt the split to a model that starts from weights already trained on some of its ratings.
 
-        Held-out ratings that the model was trained on would inflate its metrics. Such validation ratings therefore
-        become training ratings, and such test ratings are withheld. The training ratings of the refit and the
-        fingerprint do not change.
+        Held-out ratings that the model was trained on would inflate its metrics. Therefore, validation ratings that it
+        was trained on become training ratings, and test ratings that it was trained on are withheld. The fingerprint
+        and the training ratings of the refit (`refit_train`) do not change.
 
         Args:
-            learned: bool (n,), whether the model was trained on each rating of the data set.
+            learned: bool (n,) mask of the data set's ratings that the model was trained on.
         """
         labels = self.labels.copy()
         labels[learned & (labels == VALID)] = TRAIN
@@ -102,10 +106,10 @@ class Split:
         return replace(self, labels=labels)
 
     def _holdout(self, label: int, train: Dataset, candidates: np.ndarray | None) -> Holdout:
-        """Return the holdout of the targets among the ratings of one label, VALID or TEST.
+        """Return a holdout of the ratings with `label`, which is VALID or TEST, that are to be predicted.
 
-        Histories are the training ratings and the known ratings of new users. If `targets.histories_run_on`, they also
-        include earlier held-out ratings.
+        Histories consist of the training ratings and the known ratings of new users. If `targets.histories_run_on`,
+        they also include a user's earlier held-out ratings.
         """
         held_out = np.flatnonzero(self.labels == label)
         positions = held_out[self.targets.chosen(self.dataset.users[held_out])]
@@ -126,11 +130,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Invariant:
-    """A property that a split must have.
+    """A property that a split must have, with a function that checks it.
 
     Attributes:
-        sentence: the property in words.
-        holds: tests whether a split has the property.
+        sentence: the property as a sentence.
+        holds: function that returns whether a split has the property.
     """
 
     sentence: str

@@ -1,9 +1,9 @@
-"""Splitters: the ways in which a data set is split into training, validation and test ratings.
+"""Splitters, which split a data set into training, validation and test ratings in different ways.
 
-Each splitter is deterministic given its seed. This seed is separate from the models' seeds, and 0 unless set, so that
-runs with several model seeds share one split. Random splits draw in the order of the codes, which are ranks of the raw
-ids, so they do not depend on the order of the source's rows. Among ratings with equal times the source's last row is
-the latest (`Dataset` preserves that order), unless `TimeSplitter.ties` is `shuffled`.
+Each splitter is deterministic given its seed. This seed is separate from the seeds of models, and 0 by default, so that
+runs with different model seeds share one split. Random splits draw from ratings sorted by user and item code, so they
+do not depend on the order of the source's rows. Among ratings with equal times, the source's last row is the latest
+(`Dataset` preserves that order), unless `TimeSplitter.ties` is `shuffled`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in f
 
 @dataclass(frozen=True)
 class Splitter(ABC):
-    """Base class of splitters, which assign each rating to a part: training, validation, test or none.
+    """Base class of splitters, which assign each rating to training, validation or the test, or to none of them.
 
     Subclasses are frozen dataclasses with JSON-able fields.
     """
@@ -44,7 +44,8 @@ class Splitter(ABC):
         """Split a data set.
 
         Raises:
-            UserError: a setting is not valid, the data cannot be split this way, or a part would be empty.
+            UserError: a setting is not valid, the data cannot be split in this way, or no ratings would be left for
+                training, validation or the test.
         """
         check_seed(**{name: value for name, value in asdict(self).items() if name in ("seed", "ties_seed")})
         labels = self.labels(dataset)
@@ -59,12 +60,12 @@ class Splitter(ABC):
 
     @property
     def is_by_user(self) -> bool:
-        """Return whether the labels of a user's ratings depend only on the ratings of this user."""
+        """Return whether the labels of each user's ratings depend only on this user's ratings."""
         return False
 
     @abstractmethod
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Return a label for each rating of a data set, uint8 (n,); `recsys.data.split` defines the labels."""
+        """Return the label of each rating of a data set, uint8 (n,); `recsys.data.split` defines the labels."""
 
     def _fingerprint(self, dataset: Dataset, labels: np.ndarray) -> str:
         described = json.dumps([dataset.fingerprint, self.name, self._settings()], sort_keys=True)
@@ -73,45 +74,46 @@ class Splitter(ABC):
         return digest if dataset.shard is None else dataset.shard.of_each(digest)[0]  # the first has the labels of all
 
     def _settings(self) -> dict[str, Any]:
-        """Return the settings that the fingerprint depends on."""
+        """Return the settings that are part of the split's fingerprint."""
         later = {own.name: own.default for own in fields(self) if own.metadata == LATER}
         return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
 
 def later_setting(default: Any) -> Any:
-    """Declare a dataclass field that is part of the fingerprint only if its value is not the default.
+    """Return a dataclass field with a default; its value is part of the fingerprint only if it is not the default.
 
-    Settings added to a splitter after its first use need this, so that fingerprints of published splits do not change.
+    Settings that are added to a splitter later must be declared in this way, so that the fingerprints of published
+    splits do not change.
     """
     return field(default=default, metadata=LATER)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeSplitter(Splitter):
-    """Base class of splitters that order the ratings of a user by time.
+    """Base class of splitters that depend on the order in time of a user's ratings.
 
     Args:
-        ties: order of a user's ratings with equal times: `last_row` (the source's last row is the latest) or
-            `shuffled` (random, also in the histories that models read).
-        ties_seed: seed of that random order.
+        ties: order of a user's ratings with equal times: `last_row` (the source's last row is the latest) or `shuffled`
+            (a random order, which the histories that models read have too).
+        ties_seed: seed of the random order if `ties` is `shuffled`.
     """
 
     ties: str = later_setting("last_row")
     ties_seed: int = later_setting(0)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set, with ties in the order that `ties` says; see `Splitter.__call__`."""
+        """Split a data set, in which ratings with equal times are ordered as `ties` says; see `Splitter.__call__`."""
         one_of("ties", self.ties, ("last_row", "shuffled"))
         return super().__call__(dataset if self.ties == "last_row" else shuffle_ties(dataset, self.ties_seed))
 
 
 @dataclass(frozen=True)
 class LeaveLastOut(TimeSplitter):
-    """Holds out each user's last rating for the test and the second-to-last for validation.
+    """Holds out each user's last rating for the test and the second-to-last rating for validation.
 
     Args:
-        train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
-            at least 3 ratings, otherwise the data cannot be split (`UserError`).
+        train_only_below: users with fewer ratings than this are used only for training. All other users must have at
+            least 3 ratings, otherwise a `UserError` is raised.
     """
 
     train_only_below: int = 0
@@ -120,7 +122,7 @@ class LeaveLastOut(TimeSplitter):
 
     @property
     def is_by_user(self) -> bool:
-        """See `Splitter.is_by_user`; the random order of ties is drawn for all ratings together."""
+        """See `Splitter.is_by_user`; False if ties are shuffled, which is done for all users together."""
         return self.ties == "last_row"
 
     def labels(self, dataset: Dataset) -> np.ndarray:
@@ -135,11 +137,11 @@ class LeaveLastOut(TimeSplitter):
 
 @dataclass(frozen=True)
 class LeaveOneOut(Splitter):
-    """Holds out a random rating of each user for the test and another for validation; for sources without times.
+    """Holds out a random rating of each user for the test and another one for validation; for sources without times.
 
     Args:
-        train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
-            at least 3 ratings, otherwise the data cannot be split (`UserError`).
+        train_only_below: users with fewer ratings than this are used only for training. All other users must have at
+            least 3 ratings, otherwise a `UserError` is raised.
         seed: seed of the draw.
     """
 
@@ -159,20 +161,20 @@ class LeaveOneOut(Splitter):
 
 @dataclass(frozen=True)
 class GlobalTime(TimeSplitter):
-    """Splits at two points in time, the same for all users: validation starts at the first, the test at the second.
+    """Splits all users' ratings at the same two points in time, the start of validation and the start of the test.
 
-    Ratings with equal times are in the same part. Users and items that first appear after a split point are not
-    removed, because a model's handling of them is part of what is measured. Unless `target` is `all`, metrics are also
-    reported without these users and items (`ndcg@10/warm`), as in published figures.
+    Ratings with equal times are never separated. Users and items that first appear after a split point are not removed,
+    because how a model handles them is part of what is measured. Unless `target` is `all`, metrics are reported also
+    without these users and items (`ndcg@10/warm`), as in published figures.
 
     Args:
-        valid_from: start of validation: a quantile of the ratings' times, or an ISO date (in UTC unless it has an
-            offset).
+        valid_from: start of validation, given as a quantile of the times of all ratings or as an ISO date (in UTC
+            unless it has an offset).
         test_from: start of the test, in the same form.
-        target: which of a user's ratings in validation and in the test are predicted, and from which history: `all` of
-            them together, from the ratings before the split point; the `first`, also from these ratings; the
-            `last`, from all of the user's earlier ratings; or each one in turn (`successive`), from all of the user's
-            earlier ratings. The model is trained only on ratings before the split point.
+        target: which of a user's ratings after a split point are predicted, and from which history. `all`: all of them
+            together, from the user's ratings before the split point. `first`: only the first, from the same history.
+            `last`: only the last, from all of the user's earlier ratings. `successive`: each in turn, from all of the
+            user's earlier ratings. In all cases, the model is trained only on ratings before the split point.
     """
 
     valid_from: float | str = 0.8
@@ -183,16 +185,16 @@ class GlobalTime(TimeSplitter):
 
     @property
     def is_by_user(self) -> bool:
-        """See `Splitter.is_by_user`; quantiles are of the times of all ratings."""
+        """See `Splitter.is_by_user`; False if ties are shuffled or a split point is a quantile of all times."""
         return self.ties == "last_row" and isinstance(self.valid_from, str) and isinstance(self.test_from, str)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set, with the targets that `target` names; see `Splitter.__call__`."""
+        """Split a data set; `target` determines which held-out ratings are predicted. See `Splitter.__call__`."""
         one_of("target", self.target, AFTER_A_CUT)
         return replace(super().__call__(dataset), targets=AFTER_A_CUT[self.target])
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Return labels, uint8 (n,): TRAIN before `valid_from`, VALID from then on, and TEST from `test_from` on.
+        """Return labels, uint8 (n,): TRAIN before `valid_from`, then VALID before `test_from`, then TEST.
 
         Raises:
             UserError: the data have no times, or the settings are not two points in time in ascending order.
@@ -213,7 +215,9 @@ class GlobalTime(TimeSplitter):
 
 @dataclass(frozen=True)
 class Ratio(Splitter):
-    """Holds out random shares of each user's ratings, rounded down, so that every user keeps training ratings.
+    """Holds out random shares of each user's ratings.
+
+    Numbers of held-out ratings are rounded down, so every user has training ratings.
 
     Args:
         valid: share of a user's ratings for validation.
@@ -231,7 +235,7 @@ class Ratio(Splitter):
         """Return labels, uint8 (n,): random ratings of each user are VALID or TEST.
 
         Raises:
-            UserError: a share is not above 0, or they do not sum to less than 1.
+            UserError: a share is not above 0, or the shares do not sum to less than 1.
         """
         _check_shares(valid=self.valid, test=self.test)
         counts = dataset.user_counts
@@ -242,16 +246,16 @@ class Ratio(Splitter):
 
 @dataclass(frozen=True)
 class Folds(Splitter):
-    """Cross-validation: holds out one fold of the ratings for the test and a random share of the others for validation.
+    """Cross-validation: holds out one fold of ratings for the test, and a random share of the rest for validation.
 
-    The folds are the source's own if it has folds (u1 to u5 of MovieLens-100K), otherwise random ones whose sizes
-    differ by one rating at most.
+    The folds are the source's own if it has folds (such as u1 to u5 of MovieLens-100K). Otherwise they are random, with
+    sizes that differ by at most one rating.
 
     Args:
-        fold: number of the test fold, from 1.
+        fold: number of the fold to use for the test, counted from 1.
         n_folds: number of random folds; ignored if the source has folds.
-        valid: share of the other folds' ratings for validation.
-        seed: seed of the draws; the random folds are the same partition for every `fold`.
+        valid: share of the ratings in the other folds that is used for validation.
+        seed: seed of the random draws; for a given seed, the random folds are the same whichever `fold` is used.
     """
 
     fold: int = 1
@@ -262,10 +266,10 @@ class Folds(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ALL_RATINGS_ARE_USED,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Return labels, uint8 (n,): the ratings of the test fold are TEST, and random others VALID.
+        """Return labels, uint8 (n,): TEST for the ratings of the test fold, VALID for a random share of the rest.
 
         Raises:
-            UserError: there is no such fold, or a setting is not valid.
+            UserError: there is no fold with the number `fold`, or another setting is not valid.
         """
         _check_shares(valid=self.valid)
         check_positive(n_folds=self.n_folds)
@@ -286,17 +290,18 @@ class Folds(Splitter):
 
 @dataclass(frozen=True)
 class ColdItems(Splitter):
-    """Holds out all ratings of some items for the test and of others for validation, so that these items are cold.
+    """Holds out all ratings of some items for validation and of others for the test, so models are not trained on them.
 
-    Only the items of the stage's held-out ratings are ranked.
+    At validation, only the items held out for validation are ranked; at the test, only those held out for the test.
 
     Args:
-        valid: share of the items with ratings for validation, rounded down.
-        test: share of the items with ratings for the test, rounded down.
+        valid: share of the items with ratings that is held out for validation; the number of items is rounded down.
+        test: share of the items with ratings that is held out for the test; the number of items is rounded down.
         seed: seed of the draw.
-        target: which of a user's held-out ratings are predicted, and from which history: `all` of them together, from
-            all of the user's known ratings; the `last`, or each one separately (`successive`), from the known ratings
-            that are earlier, as models that read the order of a history require.
+        target: which of a user's held-out ratings are predicted, and from which history. `all`: all of them together,
+            from all of the user's known ratings. `last`: only the last, from the known ratings that are earlier.
+            `successive`: each separately, also from the known ratings that are earlier. Use the last two for models
+            that read the order of a history.
     """
 
     valid: float = 0.1
@@ -307,10 +312,10 @@ class ColdItems(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ITEMS_ARE_COLD, invariants.ALL_RATINGS_ARE_USED)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set, with the held-out items as candidates, and the targets that `target` names.
+        """Split a data set, with the held-out items as candidates; `target` determines which ratings are predicted.
 
         Raises:
-            UserError: see `Splitter.__call__`; or `target` is not `all`, and the data have no times.
+            UserError: as in `Splitter.__call__`, or the data have no times although `target` is not `all`.
         """
         one_of("target", self.target, OF_COLD_ITEMS)
         if self.target != "all":
@@ -323,10 +328,10 @@ class ColdItems(Splitter):
         return replace(split, invariants=tuple(i for i in split.invariants if i is not invariants.ALL_RATINGS_ARE_USED))
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Return labels, uint8 (n,): all ratings of a random item are VALID or TEST, if it is held out.
+        """Return labels, uint8 (n,): VALID or TEST for all ratings of the items drawn for validation or the test.
 
         Raises:
-            UserError: a share is not above 0, or they do not sum to less than 1.
+            UserError: a share is not above 0, or the shares do not sum to less than 1.
         """
         _check_shares(valid=self.valid, test=self.test)
         valid, test = _draw(np.flatnonzero(dataset.item_counts), (self.valid, self.test), self.seed)
@@ -338,16 +343,16 @@ class ColdItems(Splitter):
 
 @dataclass(frozen=True)
 class ColdUsers(TimeSplitter):
-    """Holds out whole users, without training ratings: their first ratings are their history, the others are held out.
+    """Holds out whole users: their first ratings serve only as their history, and the rest are to be predicted.
 
-    The first ratings are the oldest, or random ones if the source has no times. The users are drawn from those with at
+    The first ratings are the oldest or, if the source has no times, random ones. The users are drawn from those with at
     least 2 ratings.
 
     Args:
         valid: share of the users with at least 2 ratings that is drawn for validation.
         test: share of these users that is drawn for the test.
-        known: share of a held-out user's ratings that form the history, rounded down; at least one rating is in the
-            history, and at least one is held out.
+        known: share of a held-out user's ratings that forms the history; the number is rounded down, but at least one
+            rating is in the history and at least one is held out.
         seed: seed of the draws.
     """
 
@@ -377,19 +382,20 @@ class ColdUsers(TimeSplitter):
 
 @dataclass(frozen=True)
 class NewUsers(TimeSplitter):
-    """Holds out whole users, and gives them short histories of given lengths, as for a learning curve.
+    """Holds out whole users, and gives them short histories of chosen lengths, for instance for a learning curve.
 
-    A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
-    ratings between these are withheld, and their items are not ranked, so that the same items are ranked against the
-    same candidates for every `n_known`. If `n_known` is several numbers, each applies to an equal number of users.
-    The refit trains on the history and the held-out ratings of validation users. The first ratings are the oldest, or
-    random ones if the source has no times. The users are drawn from those with more than `found_after` ratings.
+    A held-out user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held
+    out. The ratings in between are withheld, and their items are not ranked; so for every `n_known`, the same held-out
+    items are ranked against the same candidates. If `n_known` is several numbers, each applies to an equal share of the
+    users. When a model is refitted for the test, it is trained also on the histories and held-out ratings of validation
+    users. The first ratings are the oldest or, if the source has no times, random ones. The users are drawn from those
+    with more than `found_after` ratings.
 
     Args:
         valid: share of the users with more than `found_after` ratings that is drawn for validation.
         test: share of these users that is drawn for the test.
         n_known: number of ratings in the history of a held-out user, from 0 to `found_after`, or several numbers.
-        found_after: number of ratings of a held-out user that precede the held-out ones.
+        found_after: number of a held-out user's ratings that precede the held-out ratings.
         seed: seed of the draws.
     """
 
@@ -406,7 +412,7 @@ class NewUsers(TimeSplitter):
     )
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Return labels, uint8 (n,): held-out users have a history, withheld ratings and held-out ratings.
+        """Return labels, uint8 (n,): a held-out user's ratings are labelled as history, as withheld and as held out.
 
         Raises:
             UserError: a share or `n_known` is not valid.
@@ -427,10 +433,10 @@ class NewUsers(TimeSplitter):
 
 @dataclass(frozen=True)
 class Given(TimeSplitter):
-    """Uses the source's own partition into `train`, `test` and optionally `valid`.
+    """Uses the source's own partition of the ratings into `train`, `test` and optionally `valid`.
 
-    Without a `valid` part, each user with at least 2 ratings in `train` has one of these as validation rating: the last
-    one if the source has times, otherwise a random one.
+    If there is no part `valid`, one training rating of each user with at least 2 training ratings is used for
+    validation instead: the last if the source has times, otherwise a random one.
 
     Args:
         seed: seed of the random validation ratings.
@@ -441,10 +447,10 @@ class Given(TimeSplitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.TEST_IS_GIVEN,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Return labels, uint8 (n,), by the source's parts.
+        """Return labels, uint8 (n,), that follow from the source's parts.
 
         Raises:
-            UserError: the source has other parts, or a rating without one.
+            UserError: the source does not have these parts, or a rating belongs to no part.
         """
         label_of_name = {"train": TRAIN, "valid": VALID, "test": TEST}
         names = dataset.part_names
@@ -499,15 +505,15 @@ def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
 
 
 def _cut(times: np.ndarray, name: str, at: float | str) -> int:
-    """Return the Unix time in seconds at which the later part of a split begins, given as a quantile or ISO date.
+    """Return a split point as a Unix time in seconds; the setting gives it as a quantile or an ISO date.
 
     Args:
-        times: int64 (n,) times of the ratings, Unix times in seconds.
+        times: int64 (n,) times of all ratings, Unix times in seconds.
         name: name of the setting, for the message.
-        at: the quantile or ISO date.
+        at: value of the setting: the quantile or the ISO date.
 
     Raises:
-        UserError: it is neither a date nor a number between 0 and 1.
+        UserError: `at` is neither an ISO date nor a number between 0 and 1.
     """
     refusal = f"{name} must be an ISO date, such as 1998-03-01, or a quantile between 0 and 1 (got {at!r})."
     if isinstance(at, str):
@@ -529,40 +535,42 @@ def _check_shares(**shares: float) -> None:
 
 
 def _share(counts: np.ndarray | int, share: float) -> np.ndarray:
-    """Return a share of each count, rounded down: int64 of the shape of `counts`."""
+    """Return `share * counts`, rounded down, int64 in the shape of `counts`."""
     return np.floor(np.multiply(counts, share) + _SHARE_ROUNDING).astype(np.int64)
 
 
 def _draw(codes: np.ndarray, shares: tuple[float, ...], seed: int) -> list[np.ndarray]:
-    """Return disjoint random samples of the codes, an array for each share of their number, rounded down."""
+    """Return disjoint random samples of the codes, one array per share; their sizes are rounded down."""
     ends = np.cumsum([int(_share(len(codes), share)) for share in shares])
     return np.split(np.random.default_rng(seed).permutation(codes), ends)[:-1]
 
 
 def _in_turn(sizes: dict[int, np.ndarray]) -> np.ndarray:
-    """Label each user's ratings in turn, uint8 (n,): the first `sizes[label][user]` get the first label, and so on.
+    """Return labels, uint8 (n,), for runs of each user's ratings: the first run gets the first label, and so on.
 
     Args:
-        sizes: label -> number of ratings of each user that get it, int64 (n_users,); a user's numbers add up to the
-            number of the user's ratings.
+        sizes: label -> length of each user's run with this label, int64 (n_users,), in the order of the runs; the
+            lengths add up to the user's number of ratings.
     """
     n_users = len(next(iter(sizes.values())))
     return np.repeat(np.tile(np.array(list(sizes), np.uint8), n_users), np.stack(list(sizes.values()), axis=1).ravel())
 
 
 def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return labels in the order of the data set, given that `labels[i]` belongs to the rating at `positions[i]`."""
+    """Return labels in the order of the data set, where `labels[i]` is the label of the rating at `positions[i]`."""
     scattered = np.empty_like(labels)
     scattered[positions] = labels
     return scattered
 
 
 def _history_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) -> np.ndarray:
-    """Label ratings of new users in turn, by time or in random order without times; all other ratings are TRAIN.
+    """Return labels, uint8 (n,), for runs of each new user's ratings, in order of time; all other ratings are TRAIN.
+
+    If the data have no times, a user's ratings are in random order.
 
     Args:
         dataset: the data set.
-        sizes: label -> number of ratings of each user that get it, int64 (n_users,), in the order of the labels; 0 for
+        sizes: label -> length of each user's run with this label, int64 (n_users,), in the order of the runs; 0 for
             users who are not new.
         seed: seed of the random order.
     """
@@ -571,12 +579,12 @@ def _history_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) ->
 
 
 def _by_codes(dataset: Dataset) -> np.ndarray:
-    """Return the positions of the ratings, int64 (n,), in the order of user codes, then item codes."""
+    """Return the positions of the ratings, int64 (n,), sorted by user code, then item code."""
     return np.argsort(dataset.pairs)
 
 
 def _shuffled_within_users(dataset: Dataset, seed: int) -> np.ndarray:
-    """Return the positions of the ratings sorted by user, in random order for each user: int64 (n,)."""
+    """Return the positions of the ratings, int64 (n,), sorted by user, and in random order within each user."""
     keys = np.random.default_rng(seed).integers(2**32, size=len(dataset))
     keys += dataset.users.astype(np.int64) << 32  # `users` ascends, so it is the same by position and by code
     return _by_codes(dataset)[np.argsort(keys, kind="stable")]

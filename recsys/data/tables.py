@@ -1,4 +1,4 @@
-"""Conversion of a data set to tables, and writing of tables into a database."""
+"""Converts a data set to tables, and writes tables to a database."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ TABLES = ("ratings", "users", "films", "links")  # names of clean tables, and of
 
 
 def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
-    """Convert a data set to tables of ratings, users, items and links to other catalogues, which `Database` reads.
+    """Convert a data set to tables of ratings, users, items and links, in the form that the source `Database` reads.
 
-    Lists become text with a bar between the elements. Columns that the data set lacks are left out, as is the age
-    group, which follows from the age. Ratings are in the order of the data set or, if it has parts, sorted by part,
-    because the first rows of the parts determine the order of the parts.
+    Links are ids of items in other catalogues. Lists become text with a bar between the elements. Columns that the data
+    set lacks are left out; so is the age group, which follows from the age. Ratings are in the order of the data set
+    unless it has parts; then they are sorted by part, because parts are ordered by their first rows when the tables are
+    read again.
     """
     ratings = {
         "user_id": dataset.user_frame["user_id"].to_numpy()[dataset.users],
@@ -57,18 +58,18 @@ def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert categoricals to text."""
+    """Return a data frame with its categorical columns converted to text."""
     categories = frame.select_dtypes("category").columns
     return frame.astype(dict.fromkeys(categories, object))
 
 
 def check_no_tables(address: Address, names: Collection[str]) -> None:
-    """Check, before any work, that a database can be reached and has none of the tables.
+    """Check that a database can be reached and has no tables with the given names, before tables are computed for it.
 
-    A database in a file that does not exist passes.
+    The check passes if the database is a file that does not exist yet.
 
     Raises:
-        UserError: the database cannot be reached, or it has some of the tables.
+        UserError: the database cannot be reached, or it already has some of the tables.
     """
     if address.is_file and not Path(address.url).exists():
         return
@@ -78,11 +79,11 @@ def check_no_tables(address: Address, names: Collection[str]) -> None:
 
 
 def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replace: bool = False) -> None:
-    """Write tables into a database: all of them or, after an error, none.
+    """Write tables to a database: either all of them or, if an error occurs, none.
 
     Args:
-        address: the database; a file that does not exist is created.
-        tables: tables by name, with columns of numbers, text or dates.
+        address: address of the database; a database file that does not exist is created.
+        tables: table name -> data frame with columns of numbers, text or dates.
         replace: whether to replace existing tables with these names.
 
     Raises:
@@ -111,7 +112,7 @@ def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replac
 
 
 def _existing(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> list[str]:
-    """Return those of the names that tables or views of the attached database have, in alphabetical order."""
+    """Return which of the names are names of tables or views of the attached database, in alphabetical order."""
     found = connection.execute(
         "SELECT table_name FROM information_schema.tables "
         "WHERE table_catalog = 'target' AND table_schema = current_schema() ORDER BY table_name"
@@ -122,13 +123,13 @@ def _existing(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> 
 def _rename(
     connection: duckdb.DuckDBPyConnection, address: Address, unfinished: Mapping[str, str], replaced: Collection[str]
 ) -> None:
-    """Rename all finished tables in one step, and drop the tables that they replace.
+    """Give all tables their final names in one step, and drop the tables that they replace.
 
     Args:
-        connection: a connection with the database attached.
+        connection: a connection to which the database is attached.
         address: the address of the database.
-        unfinished: final name -> temporary name of each table.
-        replaced: final names that existing tables have.
+        unfinished: final name -> temporary name, for each table.
+        replaced: those final names that existing tables have.
     """
     if address.kind != "mysql":
         for name in replaced:
@@ -145,7 +146,7 @@ def _rename(
 
 
 def _use_unicode(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Make empty MySQL tables store text in every script, whatever the database's default is."""
+    """Set the character set of empty MySQL tables to full Unicode, whatever the database's default is."""
     for name in names:
         _execute_in_mysql(connection, f"ALTER TABLE `{name}` CONVERT TO CHARACTER SET utf8mb4")
     connection.commit()  # MySQL has committed implicitly

@@ -1,4 +1,4 @@
-"""Targets: the held-out ratings that are to be predicted, and the histories from which they are predicted.
+"""Targets: which of the held-out ratings are predicted, and from which histories.
 
 Gusak et al., "Time to Split: Exploring Data Splitting Strategies for Offline Evaluation of Sequential Recommenders",
 RecSys 2025, compare these choices.
@@ -14,15 +14,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Targets:
-    """A choice among held-out ratings, and of the histories from which they are predicted.
+    """Which of the held-out ratings are predicted, and from which histories.
 
     Attributes:
-        chosen: function that marks the ratings to predict, bool (n,), given the user of each held-out rating, int (n,),
-            in the order of users and times.
-        separates_cold: whether metrics are also reported without cold queries; see `Holdout`.
+        chosen: function from the user of each held-out rating, int (n,), sorted by user and then by time, to a mask of
+            the ratings to predict, bool (n,).
+        separates_cold: whether metrics are reported also without cold queries; see `Holdout`.
         one_by_one: whether each rating is predicted separately, from a history that ends just before it. Otherwise a
             user's held-out ratings are predicted together, from all known ratings.
-        histories_run_on: whether the history of a rating that is predicted separately includes the user's earlier
+        histories_run_on: if ratings are predicted separately, whether their histories include the user's earlier
             held-out ratings.
     """
 

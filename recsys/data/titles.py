@@ -1,9 +1,10 @@
-"""Search of items by title, tolerant of case, accents, articles and typing errors.
+"""Search for items by title, tolerant of differences in case, accents and articles, and of typing errors.
 
-Titles are normalised like those of metadata (`title_keys` in `sql/clean/macros.sql`): case, accents, punctuation,
-spaces and articles are ignored, and alternative titles in brackets count. An equal title is the best match (with the
-same article, if several are equal without), then a title that contains the query, then the title at the smallest edit
-distance. For suggestions while a title is being typed, the query is also compared with the beginnings of titles.
+Titles are normalised as for the matching of metadata (`title_keys` in `sql/clean/macros.sql`): case, accents,
+punctuation, spaces and articles are ignored, and an alternative title in brackets counts as a title too. The best match
+is an equal title; if several titles differ only by the article, the one with the query's article is best. Next come
+titles that contain the query, then titles by increasing edit distance. For suggestions while a title is being typed,
+the query is also compared with the beginnings of titles.
 """
 
 from __future__ import annotations
@@ -37,15 +38,16 @@ N_NORMALIZED = 10_000  # number of queries whose normalised form is cached
 
 @dataclass(frozen=True)
 class TitleMatches:
-    """Items whose titles resemble a query, the best match first and the most rated first among equals.
+    """All items with a title, from the most to the least similar to a query; among equals, the most rated comes first.
 
     Attributes:
         items: int64 (n,) item codes.
-        similarity: float64 (n,) `EQUAL`, `CONTAINED`, or one minus the edit distance (optimal string alignment) divided
-            by the length of the longer text; values below `RELATED` are not exact.
-        prefix_similarity: float64 (n,) one minus the edit distance between the query and a prefix of the title of the
-            same length, divided by this length; values below `RELATED` are not exact.
-        same_year: bool (n,) False if the query names a year and the item has another one or none.
+        similarity: float64 (n,) `EQUAL` if the title equals the query, `CONTAINED` if it contains the query, otherwise
+            one minus the edit distance (optimal string alignment) divided by the length of the longer text. Values
+            below `RELATED` are not exact.
+        prefix_similarity: float64 (n,) one minus d / n, where n is the length of the query, and d the edit distance
+            between the query and the first n characters of the title. Values below `RELATED` are not exact.
+        same_year: bool (n,) False if the query names a year and the item has a different year or none.
     """
 
     items: np.ndarray
@@ -55,10 +57,10 @@ class TitleMatches:
 
 
 class TitleSearch:
-    """A search in the normalised titles of a data set's items; several threads can use it at the same time.
+    """Searches the titles of a data set's items; several threads can use a search at the same time.
 
     Args:
-        dataset: the data set.
+        dataset: the data set whose items are searched.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -78,7 +80,7 @@ class TitleSearch:
         self._n_ratings = np.asarray(dataset.item_counts)[self._items]
 
     def match(self, query: str) -> TitleMatches:
-        """Compare a query, a title with or without its year such as "heat (1995)", with every item that has a title."""
+        """Compare a query, such as "heat" or "heat (1995)", with the title of every item that has one."""
         title, year = _title_and_year(query)
         similarity, prefix_similarity = np.zeros(len(self._keys)), np.zeros(len(self._keys))
         for key in self._normalized(title):
@@ -98,7 +100,7 @@ class TitleSearch:
         return TitleMatches(items, similarity[order], prefix_similarity[order], same_year)
 
     def suggest(self, typed: str, k: int) -> np.ndarray:
-        """Return up to k items whose titles match the text typed so far, int64 (m,), the best match first."""
+        """Return the codes of up to k items whose titles match the text typed so far, int64 (m,), best match first."""
         matches = self.match(typed)
         similarity = np.maximum(matches.similarity, matches.prefix_similarity)
         similarity[~matches.same_year] = 0.0
@@ -120,7 +122,7 @@ class TitleSearch:
 
 
 def _edit_similarities(key: str, others: list[str], length: int | None) -> np.ndarray:
-    """Return the similarity of a text to others, float64 (n,): one minus the edit distance divided by a length.
+    """Return the similarity of a text to each of several others, float64 (n,): 1 - (edit distance / length).
 
     The length is `length` or, if that is None, the length of the longer text. Similarities below `RELATED` are not
     exact, because the computation stops early for texts that differ so much.
@@ -132,7 +134,10 @@ def _edit_similarities(key: str, others: list[str], length: int | None) -> np.nd
 
 
 def title_keys(titles: Sequence[str]) -> list[list[str]]:
-    """Return the keys of each title, by which titles are compared: the normalised title, and those in brackets."""
+    """Return for each title its keys, the normalised texts that are compared.
+
+    They are those of the title itself and of any alternative titles in brackets.
+    """
     with _connection_with_macros() as connection:
         connection.register("titles", pd.DataFrame({"title": pd.Series(titles, dtype=object)}).reset_index())
         return [
@@ -141,20 +146,21 @@ def title_keys(titles: Sequence[str]) -> list[list[str]]:
 
 
 def find_items(dataset: Dataset, queries: Iterable[str]) -> list[int]:
-    """Return the codes of the items that titles, or titles and years such as "heat (1995)", stand for.
+    """Return the code of the item that each query names, by a title or by title and year such as "heat (1995)".
 
     Raises:
-        UserError: no title matches a query, or titles of several names do; the message names the closest ones.
+        UserError: a query matches no item, or it matches items with different names; the message lists the closest
+            ones.
     """
     search = TitleSearch(dataset)  # normalises all titles of the data set
     return [_found(dataset, query, search.match(query)) for query in queries]
 
 
 def find_item(dataset: Dataset, query: str) -> int:
-    """Return the code of the item that a title stands for; see `find_items`.
+    """Return the code of the item that a query names; see `find_items`.
 
     Raises:
-        UserError: no title matches, or titles of several names do.
+        UserError: the query matches no item, or it matches items with different names.
     """
     [item] = find_items(dataset, [query])
     return item
@@ -185,13 +191,13 @@ def _connection_with_macros() -> duckdb.DuckDBPyConnection:
 
 
 def _title_and_year(query: str) -> tuple[str, int | None]:
-    """Split a title such as "Matrix, The (1999)" into its text, with the article in front, and its year or None."""
+    """Split a title such as "Matrix, The (1999)" into "The Matrix", with the article in front, and the year or None."""
     title, year = re.fullmatch(r"\s*(.*?)\s*(?:\((\d{4})\))?\s*", query, re.DOTALL).groups()  # type: ignore[union-attr]
     return re.sub(r"^(.*), (the|an|a)$", r"\2 \1", title, flags=re.IGNORECASE), int(year) if year else None
 
 
 def _best_matches(similarity: np.ndarray) -> np.ndarray:
-    """Return the positions of similarities that are at most `TOLERANCE` below the largest, and at least `MATCH`."""
+    """Return the positions of all similarities that are at least `MATCH`, and at most `TOLERANCE` below the largest."""
     best = similarity.max(initial=0.0)
     return np.flatnonzero(similarity >= max(best - TOLERANCE, MATCH))
 

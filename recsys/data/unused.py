@@ -1,4 +1,4 @@
-"""Counts of the rows of users, items and other side tables that the clean tables do not use, by rule."""
+"""Counts the rows of side tables (users, items, links, tags, negatives) that the clean tables do not use."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ FROM counted
 
 
 def unused_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Return the numbers of rows of side tables that the clean tables do not use, by table and rule, without zeros.
+    """Return the number of unused rows, keyed by side table, then by reason; numbers that are zero are left out.
 
     Args:
-        connection: a database with the raw tables other than `raw_ratings`, and the clean tables.
+        connection: a connection to a database with the clean tables, and all raw tables except perhaps `raw_ratings`.
     """
     counted = {
         name: _by_rule(
@@ -65,10 +65,10 @@ def unused_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, in
 
 
 def unused_descriptions(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Return the numbers of rows of a catalogue that describe no item, by rule, without zeros.
+    """Return the number of unused rows of a metadata catalogue, keyed by reason; numbers that are zero are left out.
 
     Args:
-        connection: a database with the tables `described` and `matched`.
+        connection: a connection to a database with the tables `described` and `matched`.
     """
     return _by_rule(connection, _DESCRIPTIONS, ("no id and no title", "no such item", REPEATED))
 

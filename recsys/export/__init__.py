@@ -1,1 +1,1 @@
-"""Exports: trained models as ONNX or `torch.export` files, which run without this package, and their loading."""
+"""Exports trained models as ONNX or `torch.export` files, which run without this package, and loads them again."""

@@ -1,4 +1,4 @@
-"""The example script in an export's folder, which recommends with only onnxruntime and numpy."""
+"""The example script in the folder of an export, which recommends items using only onnxruntime and numpy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ for position in np.argsort(-scores)[:10]:
 
 
 def example(reads: tuple[str, ...], length: int) -> str:
-    """Return the source of the example for a model with the inputs `reads` and histories of `length` columns."""
+    """Return the source code of the example for a model with inputs `reads` and histories of `length` columns."""
     has_items = "items" in reads
     user = -1 if has_items else 0
     lines = [f'    "{name}": {INPUTS[name].format(length=length, user=user)},  # {NOTES[name]}\n' for name in reads]

@@ -1,4 +1,4 @@
-"""Loading of exports as models, whose scores are those of the trained model."""
+"""Loads exports as models that compute the same scores as the trained model."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Scores = Callable[[str, Mapping[str, np.ndarray]], np.ndarray]
 
 
 class ExportedModel(RecommendsByIds):
-    """An exported model, which computes scores by onnxruntime or by a program of `torch.export`.
+    """A model loaded from an export, which computes scores by onnxruntime or by a `torch.export` program.
 
     Args:
         description: content of `export.json`; see `recsys.export.folder.description`.
-        scores: function that computes an output of the model; see `Scores`.
+        scores: function that computes one of the model's outputs from its inputs; see the type `Scores`.
 
     Attributes:
-        inputs: names of the model's inputs, in order.
-        length: number of latest interactions of a history that are read.
-        padding: item code that fills shorter histories.
+        inputs: names of the model's inputs, in the order in which the model takes them.
+        length: number of latest interactions that the model reads of each history.
+        padding: item code with which shorter histories are filled up.
     """
 
     def __init__(self, description: Mapping[str, Any], scores: Scores) -> None:
@@ -56,7 +56,7 @@ class ExportedModel(RecommendsByIds):
         return self._compute(OUTPUTS[0], self.inputs_of(query))
 
     def inputs_of(self, query: Query) -> dict[str, np.ndarray]:
-        """Return the inputs of the model for a query, by name and in the model's order; see `padded`."""
+        """Return name -> array of the model's inputs for a query, in the order of `inputs`; see `padded`."""
         inputs = padded(query, self.length, self.padding)
         return {name: inputs[name] for name in self.inputs}
 
@@ -66,13 +66,13 @@ class ExportedModel(RecommendsByIds):
 
 
 class ExportedEmbeddings(ExportedModel, HasEmbeddings):
-    """An exported model with embeddings of users and items.
+    """A model loaded from an export that contains embeddings of users and items.
 
     Args:
-        description: see `ExportedModel`.
-        scores: see `ExportedModel`.
-        users: float32 (n_users, d).
-        items: float32 (n_items, d).
+        description: as in `ExportedModel`.
+        scores: as in `ExportedModel`.
+        users: float32 (n_users, d) embeddings of the users.
+        items: float32 (n_items, d) embeddings of the items.
     """
 
     def __init__(self, description: Mapping[str, Any], scores: Scores, users: np.ndarray, items: np.ndarray) -> None:
@@ -80,19 +80,19 @@ class ExportedEmbeddings(ExportedModel, HasEmbeddings):
         self.users, self.items = users, items
 
     def user_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings.user_embeddings`."""
         return self.users
 
     def item_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings.item_embeddings`."""
         return self.items
 
 
 def load_export(folder: Path) -> ExportedModel:
-    """Load an export with its data; one in ONNX needs the package onnxruntime.
+    """Load an export as a model, together with its data; ONNX exports require the package onnxruntime.
 
     Args:
-        folder: folder that `recsys.export.folder.export` wrote.
+        folder: a folder that `recsys.export.folder.export` wrote.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -114,13 +114,15 @@ def load_export(folder: Path) -> ExportedModel:
 
 
 def padded(query: Query, length: int, padding: int) -> dict[str, np.ndarray]:
-    """Return a query as arrays, by the names of the fields of `recsys.models.graphs.PaddedQuery`, and of their dtypes.
+    """Return a query as arrays: name -> array for each field of `recsys.models.graphs.PaddedQuery`.
 
-    Times are 0 and plays are 1 at padding and where the history has none. A query without times has moments after all
-    interactions.
+    The arrays have the dtypes of these fields.
+
+    In padded positions, and if the history has no times or plays, times are 0 and plays are 1. The moments, at which
+    users are served, are the times of the query; if it has none, they are after all interactions.
 
     Args:
-        query: B users with their histories, of which the latest `length` interactions are used.
+        query: B users with their histories; only the latest `length` interactions of each history are used.
         length: number of columns of the histories.
         padding: item code that fills shorter histories on the left.
     """

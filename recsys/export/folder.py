@@ -1,4 +1,4 @@
-"""Writing of exports: the model, a description of its inputs and outputs, the catalogue, the histories, an example."""
+"""Writes exports: the model, a description of its inputs and outputs, the catalogue, the histories, and an example."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from recsys.models.histories import LONG
 
 
 def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", length: int | None = None) -> None:
-    """Write a trained model in a format that runs without this package.
+    """Export a trained model to a folder, in a format that runs without this package.
 
     Args:
         model: the trained model.
-        data: the interactions that users' histories consist of, with ids and titles.
-        folder: folder for the files of `recsys.export.layout`; an earlier export in it is replaced, once the new one is
-            complete.
-        to: `onnx`, or `torch` for a program of `torch.export`.
-        length: number of latest interactions of a history that the exported model reads; None for `default_length`.
+        data: the data set whose ratings form the histories of users; the export contains its ids and titles.
+        folder: folder to write to, in the layout of `recsys.export.layout`. An earlier export in it is replaced once
+            the new export is complete.
+        to: format: `onnx`, or `torch` for a `torch.export` program.
+        length: number of latest interactions that the exported model reads of each history; None for `default_length`.
 
     Raises:
-        UserError: the model cannot be exported, its weights do not fit in memory, or the folder exists and holds other
-            files.
+        UserError: the model cannot be exported, its weights do not fit in memory, or the folder contains files that are
+            not an earlier export.
     """
     if folder.exists() and not is_export(folder) and (folder.is_file() or any(folder.iterdir())):
         raise UserError(f"--out must be a new folder or an earlier export (got {folder}, which holds other files).")
@@ -66,9 +66,10 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
 
 
 def default_length(model: Recommender, data: Dataset) -> int:
-    """Return a number of columns for all interactions that the model reads from any history of the data.
+    """Return the default length of the histories that an exported model reads.
 
-    It is at least `LONG`, since the weight of popularity depends on the lengths of histories shorter than this.
+    It covers all interactions that the model reads from any history of the data. It is at least `LONG`, because the
+    weight of popularity in scores depends on the length of histories shorter than `LONG`.
 
     Raises:
         UserError: the model cannot be exported.
@@ -79,14 +80,14 @@ def default_length(model: Recommender, data: Dataset) -> int:
 
 
 def description(model: Recommender, data: Dataset, to: str, reads: tuple[str, ...], length: int) -> dict[str, Any]:
-    """Return the content of `export.json`, without its digest: how to run the model, and what its scores depend on.
+    """Return the content of `export.json` except the digest: how to run the model, and what its scores depend on.
 
     Args:
         model: the trained model.
-        data: the interactions that users' histories consist of.
-        to: format, a key of `FILES`.
-        reads: names of the inputs; see `ServedGraph.reads`.
-        length: number of columns of the histories.
+        data: the data set whose ratings form the histories of users.
+        to: format of the export, a key of `FILES`.
+        reads: names of the model's inputs; see `ServedGraph.reads`.
+        length: number of columns of the model's input arrays of histories.
     """
     has_items = "items" in reads
     return {
@@ -113,7 +114,7 @@ def description(model: Recommender, data: Dataset, to: str, reads: tuple[str, ..
 
 
 def _write_catalogue(data: Dataset, folder: Path, has_users: bool) -> None:
-    """Write ids and titles of items, and ids of users if they are an input of the model, by position."""
+    """Write CSV files of the items' ids and titles and, if `has_users`, of the users' ids, in the order of codes."""
     names = data.item_names
     items = pd.DataFrame({"id": data.item_frame["movie_id"].to_numpy(), "title": names})
     items.to_csv(folder / ITEMS, index_label="position")
@@ -133,7 +134,7 @@ def _write_program(traced: torch.export.ExportedProgram, file: Path, reads: tupl
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the exporter's messages about its own interfaces and optimisations, and those of its packages."""
+    """Suppress messages and warnings of the ONNX exporter and its packages, which do not concern the user."""
     loggers = {
         logging.getLogger(name): logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")
     }

@@ -1,4 +1,4 @@
-"""The folder of an export.
+"""The layout of an export's folder, with the names of its files.
 
 export.json      inputs, outputs and properties of the model
 model.onnx       the model, or model.pt2 for `torch.export`; weights beyond 2 GB are in model.onnx.data
@@ -26,5 +26,5 @@ OUTPUTS = ("scores", "scores_without_fallback")  # of the model, in order; see t
 
 
 def is_export(directory: Path) -> bool:
-    """Return whether a directory holds an export, that is, an `export.json`."""
+    """Return whether a directory contains an export, that is, whether it has a file `export.json`."""
     return (directory / DESCRIPTION).is_file()

@@ -1,4 +1,4 @@
-"""A trained model as a `torch.export` program, which also adds popularity to scores as `ReadsHistories.score` does."""
+"""Converts a trained model to a `torch.export` program, including the popularity that `ReadsHistories.score` adds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ MAX_BATCH = 1 << 20  # largest number of users in a call of an exported model
 
 
 class ServedGraph(nn.Module):
-    """Computes what a model's `score` and `score_without_fallback` return.
+    """A torch module that computes what a model's methods `score` and `score_without_fallback` return.
 
     Args:
-        graph: module that computes the scores without fallback.
-        popularity: module that adds popularity to these scores, or None.
+        graph: module that computes the model's scores without fallback.
+        popularity: module that adds popularity to these scores for short histories, or None to add none.
 
     Attributes:
-        reads: names of the inputs: the fields of `PaddedQuery` that either module reads, in their order there.
+        reads: names of the inputs: the fields of `PaddedQuery` that at least one of the modules reads, in the order of
+            `PaddedQuery`.
     """
 
     def __init__(self, graph: ScoreGraph, popularity: PopularityGraph | None) -> None:
@@ -32,7 +33,7 @@ class ServedGraph(nn.Module):
         self.reads = tuple(name for name in PaddedQuery._fields if name in read)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both `OUTPUTS` of `recsys.export.layout`, float32 (B, n_items), for inputs in the order of `reads`."""
+        """Return the outputs `layout.OUTPUTS`, each float32 (B, n_items), for inputs in the order of `reads`."""
         query = PaddedQuery(**dict(zip(self.reads, inputs, strict=True)))
         own = self.own(query)
         if self.popularity is None:
@@ -41,15 +42,15 @@ class ServedGraph(nn.Module):
 
 
 def served_graph(model: Recommender, data: Dataset, length: int) -> ServedGraph:
-    """Return the graph of a model's scores with and without fallback, in evaluation mode.
+    """Return a torch module, in evaluation mode, that computes a model's scores with and without fallback.
 
     Args:
         model: the trained model.
-        data: the interactions that users' histories consist of.
-        length: number of columns of the histories; see `HasGraph.graph`.
+        data: the data set whose ratings form the histories of users.
+        length: number of columns of the module's input arrays of histories; see `HasGraph.graph`.
 
     Raises:
-        UserError: the model has no graph, or its weights do not fit in memory.
+        UserError: the model cannot be exported, or its weights do not fit in memory.
     """
     graph, popularity = with_graph(model).graph(data, length), None
     if isinstance(model, ReadsHistories) and not model.predicts_ratings:
@@ -58,7 +59,7 @@ def served_graph(model: Recommender, data: Dataset, length: int) -> ServedGraph:
 
 
 def with_graph(model: Recommender) -> HasGraph:
-    """Return the model after checking that it can be exported.
+    """Return the model itself after checking that it can be exported, that is, that it is a `HasGraph`.
 
     Raises:
         UserError: the model cannot be exported.
@@ -72,11 +73,11 @@ def with_graph(model: Recommender) -> HasGraph:
 
 
 def program(graph: ServedGraph, length: int) -> torch.export.ExportedProgram:
-    """Trace a module with `torch.export`, for batches of 1 to `MAX_BATCH` users.
+    """Trace a module with `torch.export`; the program accepts batches of 1 to `MAX_BATCH` users.
 
     Args:
-        graph: the module; see `served_graph`.
-        length: number of columns of the histories.
+        graph: the module to trace, from `served_graph`.
+        length: number of columns of the module's input arrays of histories.
     """
     examples = tuple(example_inputs(length)[name] for name in graph.reads)
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
@@ -85,7 +86,10 @@ def program(graph: ServedGraph, length: int) -> torch.export.ExportedProgram:
 
 
 def example_inputs(length: int) -> dict[str, Tensor]:
-    """Return inputs, by name, of two unknown users with histories of `length` columns, one of them empty."""
+    """Return example inputs, keyed by name, of two unknown users, one with a single interaction and one with none.
+
+    Histories have `length` columns.
+    """
     items = torch.full((2, length), PADDING)
     items[0, -1] = 0
     return {

@@ -1,5 +1,5 @@
-"""Interpretation of the text of files: missing values, ids that are numbers, decimal commas, and units of times.
+"""Interpretation of the text in raw tables: missing values, numeric ids, decimal commas, and units of times.
 
-Afterwards ids are text, ratings are numbers, and times are seconds since 1970 or ISO dates, as the SQL of cleaning
-expects them. What was detected, because no setting gives it, is returned as notes for the report.
+Afterwards ids are in one notation, ratings are numbers, and times are seconds since 1970 or ISO dates, as the SQL of
+cleaning expects. Notations that were detected, because no setting gives them, are returned as notes for the report.
 """

@@ -1,4 +1,4 @@
-"""Interpretation of ids: missing ones, invisible characters and quotation marks around them, and whole numbers."""
+"""Interpretation of ids: missing ids, invisible characters and quotation marks around ids, and whole numbers."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ PERHAPS_MISSING = "{name} {id!r} is an id (data.missing=[{id!r}] reads it as mis
 
 
 def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], missing: Sequence[str]) -> list[str]:
-    """Set ids that stand for a missing value to NULL, and normalise the notation of the others.
+    """Normalise the notation of ids in place; texts that stand for a missing id become NULL.
 
-    Invisible characters around an id are removed, as are quotation marks if all ids of the column have the same. A
-    whole number such as `7.0` becomes `7`, unless another id of the column is a fraction such as `7.5`.
+    Invisible characters around an id are removed. Quotation marks are removed if all ids of the column have the same
+    marks. A whole number such as `7.0` becomes `7`, unless another id of the column is a fraction such as `7.5`.
 
     Args:
-        rows: the file's rows in a raw table.
+        rows: the rows of one file in a raw table.
         label: name of the file in messages.
-        columns: standard name -> the file's name of each column.
+        columns: standard column name -> column name in the file.
         missing: texts that stand for a missing id.
 
     Returns:
-        Notes on changed ids, and on ids that count as different but may mean the same.
+        Notes on how ids were changed, and on ids that count as different but may mean the same.
 
     Raises:
-        UserError: an id is a number in scientific notation, which may be rounded.
+        UserError: an id is a number in scientific notation, which may have been rounded.
     """
     notes: list[str] = []
     for name in (name for name in IDS if name in rows.connection.table(rows.table).columns):
@@ -72,9 +72,10 @@ def _visible(name: str) -> str:
 
 
 def _remove_marks(rows: Rows, name: str) -> list[str]:
-    """Remove quotation marks around the ids of a column if all ids have the same, and return a list with a note if so.
+    """Remove quotation marks around the ids of a column if all ids have the same marks.
 
-    If ids have no marks, few rows are read.
+    The search stops at the first id without marks, so a column without marks costs little. Returns a list with a note
+    if marks were removed, otherwise an empty list.
     """
     is_marked = f"regexp_full_match(trim({name}), {literal(_MARKED)})"
     others = f"SELECT 1 FROM {rows.table} WHERE {rows.condition} AND {name} IS NOT NULL AND NOT {is_marked} LIMIT 1"  # noqa: S608
@@ -88,9 +89,10 @@ def _remove_marks(rows: Rows, name: str) -> list[str]:
 
 
 def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[Any, ...]:
-    """Return whether there are padded, missing, whole, fractional, rounded and zero-filled ids, a bool for each kind.
+    """Return which kinds of ids a column has: a bool each for padded, missing, whole, fractional, rounded, zero-filled.
 
-    The last element is an id that may stand for a missing one, or None.
+    Padded ids have invisible characters around them, and zero-filled ids have leading zeros. The last element of the
+    tuple is an id that may stand for a missing value, or None.
     """
     kinds = (
         "id <> text",
@@ -110,7 +112,7 @@ def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[Any, .
 
 
 def _refuse_rounded(rows: Rows, label: str, columns: Mapping[str, str | None], name: str) -> NoReturn:
-    """Raise the error for ids in scientific notation, naming the first such id.
+    """Raise an error that names the first id in scientific notation.
 
     Raises:
         UserError: always.
@@ -124,7 +126,7 @@ def _refuse_rounded(rows: Rows, label: str, columns: Mapping[str, str | None], n
 
 
 def _differing_by_zeros(rows: Rows, name: str) -> list[str]:
-    """Return a list with a note, which has an example, if ids differ only by leading zeros; otherwise an empty list."""
+    """Return a list with a note and an example if some ids differ only by leading zeros, otherwise an empty list."""
     found = rows.connection.execute(
         f"SELECT min({name}), max({name}) FROM {rows.table} WHERE {rows.condition} "  # noqa: S608
         f"AND regexp_full_match({name}, '[0-9]+') GROUP BY ltrim({name}, '0') HAVING min({name}) < max({name}) "

@@ -1,4 +1,4 @@
-"""Interpretation of the rows of ratings: decimal commas, times, and checks of the cells."""
+"""Interpretation of the rows of ratings files: decimal commas and times, and checks that cells have valid values."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _WRONG = {
 
 
 def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None], reading: Reading) -> list[str]:
-    """Interpret the ratings, times and optional columns of a file, in place.
+    """Convert the ratings, times and optional columns (labels and plays) of a file to standard notation, in place.
 
     Args:
-        rows: the file's rows in the raw table of ratings.
+        rows: the rows of one file in the raw table of ratings.
         label: name of the file in messages.
-        columns: standard name -> the file's name of each column.
+        columns: standard column name -> column name in the file.
         reading: settings of how to read the file.
 
     Returns:
-        Notes on what was detected.
+        Notes on the notations that were detected.
 
     Raises:
-        UserError: a row repeats the header, a cell is not a number or a date, or the notation of numbers or dates is
-            ambiguous.
+        UserError: a row repeats the header, a cell cannot be read as a number or a date, or the notation of numbers or
+            dates is ambiguous.
     """
     repeated = " AND ".join(is_listed(name, spellings(columns.get(name) or name, name)) for name in IDS)
     n_odd_ratings, n_texts, header, n_times, n_rounded, first_rounded = rows.select(
@@ -67,7 +67,7 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
 
 
 def spellings(*names: str) -> list[str]:
-    """Return the names of a column in the spellings of headers, such as `user_id`, `userid`, `userId` and `USER_ID`."""
+    """Return column names in the spellings that headers use, such as `user_id`, `userid`, `userId` and `USER_ID`."""
     joined = [name.replace("_", "") for name in names]
     camel = [name[:1].lower() + name.title().replace("_", "")[1:] for name in names]
     every = (*names, *joined, *camel)
@@ -75,10 +75,12 @@ def spellings(*names: str) -> list[str]:
 
 
 def _interpret_numbers(rows: Rows, label: str, name: str, reading: Reading) -> list[str]:
-    """Set missing values to NULL, replace decimal commas in a column that has no decimal points, and return notes.
+    """Set missing values in a column to NULL, replace decimal commas by points, and return notes on what was detected.
+
+    Commas are left as they are in a column that also has decimal points.
 
     Raises:
-        UserError: the commas may also separate thousands.
+        UserError: it is unclear whether the commas are decimal marks or separate thousands.
     """
     rows.update(name, "NULL", is_listed(name, reading.missing))
     with_comma = f"regexp_full_match({name}, '-?[0-9]*,[0-9]+')"
@@ -105,7 +107,7 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
         n_points: number of cells that are numbers with a decimal point.
 
     Raises:
-        UserError: the commas may also separate thousands.
+        UserError: it is unclear whether the commas are decimal marks or separate thousands.
     """
     if not n_commas or n_points or reading.decimal == ".":
         return False
@@ -118,18 +120,18 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
 
 
 def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], numeric_ids: bool = False) -> None:
-    """Check that ratings are numbers, times are numbers or ISO dates and, if `numeric_ids`, that ids are numbers.
+    """Check that ratings are numbers, that times are numbers or ISO dates and, if `numeric_ids`, that ids are numbers.
 
-    Empty cells (NULL) pass. Ids that are no whole numbers, such as 1.5, pass too.
+    Empty cells (NULL) pass the check, and so do ids that are numbers but not whole, such as 1.5.
 
     Args:
-        rows: the file's rows, which must be in the table `raw_ratings`.
+        rows: the rows of one file in the table `raw_ratings`.
         label: name of the file in messages.
-        columns: standard name -> the file's name of each column, for messages.
-        numeric_ids: whether ids are checked.
+        columns: standard column name -> column name in the file, for messages.
+        numeric_ids: whether ids are checked too.
 
     Raises:
-        UserError: a cell has other text; the message names the first such cell.
+        UserError: a cell is not as required; the message names the first such cell.
     """
     sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
     cells = rows.connection.execute(sql, {"first_row": rows.first, "numeric_ids": numeric_ids}).fetchall()
@@ -142,7 +144,7 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
 
 
 def _hint(name: str, cell: str) -> str:
-    """Return the end of the error message about a cell: a setting with which the cell can be read, or ""."""
+    """Return the end of an error message about a cell: the setting that would make it readable, or ""."""
     if cell.lower() in ABSENT:
         return f": data.missing=[{cell!r}] reads it as missing"
     if name == "time":
@@ -153,10 +155,10 @@ def _hint(name: str, cell: str) -> str:
 
 
 def check_further(rows: Rows, label: str, columns: Mapping[str, str | None]) -> None:
-    """Check the optional columns of ratings: labels and plays.
+    """Check the cells of the optional columns `label` and `plays`.
 
     Raises:
-        UserError: a cell is not of the required kind (`_WRONG`); the message names the first such cell.
+        UserError: a cell is not a valid label or value of plays (`_WRONG`); the message names the first such cell.
     """
     for name in rows.further:
         wanted, condition = _WRONG[name]

@@ -1,4 +1,4 @@
-"""The rows of a file in a raw table, which this package reads and changes."""
+"""`Rows`, the rows of one file in a raw table: the functions of this package read and change them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ABSENT = (
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one file in a raw table.
+    """The rows of one file in a raw table of the database.
 
     Attributes:
-        connection: a database with the table.
-        table: name of the table.
-        first: DuckDB's row id of the first row; all later rows of the table belong to the file.
+        connection: a connection to the database.
+        table: name of the raw table.
+        first: DuckDB's row id of the file's first row; all rows of the table from this one on belong to the file.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -34,30 +34,30 @@ class Rows:
 
     @property
     def condition(self) -> str:
-        """Return the SQL condition that exactly these rows meet."""
+        """Return an SQL condition that is true for exactly these rows."""
         return f"rowid >= {self.first:d}" if self.first else "true"
 
     @property
     def further(self) -> list[str]:
-        """Return the optional columns (`FURTHER_COLUMNS`) that the table has."""
+        """Return the names of the optional columns (`FURTHER_COLUMNS`) that the table has."""
         return [name for name in self.connection.table(self.table).columns if name in FURTHER_COLUMNS]
 
     def select(self, *expressions: str) -> tuple[Any, ...]:
-        """Return the values of SQL expressions that aggregate the rows."""
+        """Return the values of SQL aggregates over the rows, one for each of `expressions`."""
         sql = f"SELECT {', '.join(expressions)} FROM {self.table} WHERE {self.condition}"  # noqa: S608
         return self.connection.execute(sql).fetchall()[0]
 
     def count(self, condition: str) -> int:
-        """Return the number of the rows that meet an SQL condition."""
+        """Return how many of the rows meet an SQL condition."""
         return self.select(f"count(*) FILTER ({condition})")[0]
 
     def update(self, column: str, expression: str, condition: str) -> None:
-        """Set a column to an SQL expression in those of the rows that meet an SQL condition."""
+        """Set a column to the value of an SQL expression in all of the rows that meet an SQL condition."""
         self.connection.execute(
             f"UPDATE {self.table} SET {column} = {expression} WHERE {self.condition} AND ({condition})"  # noqa: S608
         )
 
 
 def is_listed(name: str, texts: Sequence[str]) -> str:
-    """Return the SQL condition that a column has one of some texts; it is false if there are none."""
+    """Return an SQL condition that is true if a column equals one of `texts`; "false" if `texts` is empty."""
     return f"{name} IN ({', '.join(map(literal, texts))})" if texts else "false"

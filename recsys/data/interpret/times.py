@@ -1,4 +1,4 @@
-"""Interpretation of times: units of numbers, dates written as one number, and dates in other formats than ISO's."""
+"""Interpretation of times: units of numeric times, dates written as one number, and dates not in ISO format."""
 
 from __future__ import annotations
 
@@ -41,15 +41,17 @@ IS_ROUNDED = f"strlen(time) < 12 AND contains(time, 'E+') AND {_IS_NUMBER}"
 
 
 def interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
-    """Convert times to Unix seconds in place, unless they are seconds or ISO dates; return notes on a detected format.
+    """Convert times that are neither Unix seconds nor ISO dates to Unix seconds, in place.
+
+    Returns a list with a note on the format if it was detected, otherwise an empty list.
 
     Args:
-        rows: the file's rows in the raw table of ratings.
+        rows: the rows of one file in the raw table of ratings.
         label: name of the file in messages.
-        given: unit or format of the times, see `Reading.time_format`; None to detect it.
+        given: unit or format of the times as the user set it, see `Reading.time_format`; None to detect it.
 
     Raises:
-        UserError: the given format is not valid, or several formats fit.
+        UserError: the given format is not valid, or more than one format fits the times.
     """
     if given is not None and given not in UNITS and "%" not in given:
         raise UserError(NOT_A_FORMAT.format(given=given))
@@ -69,7 +71,10 @@ def interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
 
 
 def _format_of_numbers(rows: Rows) -> str | None:
-    """Return the unit of most times that are numbers, or the format of dates written as numbers; None for seconds."""
+    """Return the unit of numeric times, judged by most of them, or the format if they are dates written as numbers.
+
+    Returns None if the times are seconds.
+    """
     size = "abs(try_cast(time AS DOUBLE))"
     n, first, last, *n_larger = rows.select(
         f"count({size})",
@@ -84,10 +89,10 @@ def _format_of_numbers(rows: Rows) -> str | None:
 
 
 def _format_of_dates(rows: Rows, label: str) -> str | None:
-    """Return the only format that fits all dates which are not ISO dates, or None if none does.
+    """Return the format that fits all dates not in ISO format, or None if none fits or there are no such dates.
 
     Raises:
-        UserError: several formats fit.
+        UserError: more than one format fits.
     """
     odd = f"FROM {rows.table} WHERE {rows.condition} AND {_IS_ODD_TIME}"
     select = "SELECT count(*), {checks} FROM (SELECT time {odd} {limit})"
@@ -112,12 +117,12 @@ def _cannot_be(written: str) -> str:
 
 
 def apply_offsets(rows: Rows) -> None:
-    """Convert ISO dates that have a UTC offset to Unix seconds, since DuckDB's TIMESTAMP ignores offsets."""
+    """Convert ISO dates with a UTC offset to Unix seconds, in place, since DuckDB's TIMESTAMP ignores offsets."""
     rows.update("time", f"epoch({_WITH_OFFSET})", f"{_HAS_OFFSET} AND {_WITH_OFFSET} IS NOT NULL")
 
 
 def refuse_rounded_time(rows: Rows, label: str, columns: Mapping[str, str | None], row: int) -> NoReturn:
-    """Raise the error for times in scientific notation, naming the first such time, which is in the given row.
+    """Raise an error that names a time in scientific notation; `row` is DuckDB's row id of the row that has it.
 
     Raises:
         UserError: always.

@@ -1,7 +1,7 @@
-"""Sources of ratings in files: MovieLens, a user's own files, RecBole's atomic files, other publishers' layouts.
+"""Sources of ratings in files: MovieLens releases, a user's own files, RecBole's atomic files, and other layouts.
 
-A source locates or downloads its files, and states how to read each into a raw table; `recsys.data.prepare` reads,
-cleans and caches them.
+A source finds or downloads its files, and describes how to read each of them into a raw table. `recsys.data.prepare`
+then reads and cleans the files, and caches the result.
 """
 
 from recsys.data.sources.files import Files

@@ -20,41 +20,43 @@ class Files(Source):
     """Ratings in files of delimited text, JSON or Parquet, optionally with files of users and items.
 
     Format, compression (gzip, bzip2, xz, Zstandard, or zip of one file), encoding and dialect are detected from the
-    content of a file; its name only decides between delimiters that fit equally well. Settings below that are None are
-    detected, and printed if they are unusual. A file with a row that cannot be read is an error.
+    content of a file; its name only decides between delimiters that fit equally well. Parsing settings that are None
+    are detected, and detected values are printed if they are unusual. If a row of a file cannot be read, preparation
+    fails.
 
     Args:
-        path: file of the ratings, or a folder if there is a `glob`. None if this is one of several gathered sources and
-            has only users or items.
-        columns: standard name -> the file's name of each column: `user_id`, `movie_id` and, if there are such columns,
-            `rating`, `time` (numbers or dates, see `time_format`), `part` (the source's own partition), `label` (rows
-            with 0 or less, or false, are dropped as negatives) and `plays` (how often, or how long, the item was
-            played; plays of the same user and item are added up). `row` as the time states that rows are in order of
-            time: times are then row numbers, of which only the order is meaningful.
-        glob: pattern of the files of ratings below the folder, such as `**/*.parquet`, which are read in the order of
-            their names. A folder named `column=value` adds a column to the files below it.
-        users_path: file of users.
-        users_columns: standard name -> the file's name of each column, where they differ: `user_id`, and any of `age`,
-            `gender`, `occupation`, `zip_code` or names of your own.
-        films_path: file of items.
-        films_columns: standard name -> the file's name of each column, where they differ: `movie_id`, and any of
-            `raw.ITEM_COLUMNS` or names of your own.
-        header: names of all columns in order, for text files of ratings without a header. A column in `columns` that
-            is mapped to its own name, and that the header lacks, counts as missing.
-        delimiter: separator of the fields of text files of ratings.
-        quote: quotation mark of fields that contain the delimiter, or "" for none.
-        encoding: encoding of all text files, as Python names it.
+        path: file of the ratings, or a folder if `glob` is given. None is allowed only in a `Gathered` source, for
+            files of users or items without ratings.
+        columns: standard column name -> column name in the file of ratings. The standard names are `user_id`,
+            `movie_id` and, if the file has such columns, `rating`, `time` (numbers or dates, see `time_format`), `part`
+            (the source's own partition, such as train and test), `label` (rows with 0 or less, or false, are dropped as
+            negatives) and `plays` (how often, or for how long, the item was played; plays of the same user and item are
+            added up). `time: row` states that rows are in order of time: row numbers then serve as times, and only
+            their order is meaningful.
+        glob: pattern of the paths of the ratings' files below the folder `path`, such as `**/*.parquet`; the files are
+            read in the order of their paths. A folder named `column=value` adds a column with this value to the files
+            below it.
+        users_path: file of users, or None.
+        users_columns: standard column name -> column name in the file of users, where the two differ. The names are
+            `user_id`, and any of `age`, `gender`, `occupation`, `zip_code` or names of your own.
+        films_path: file of items, or None.
+        films_columns: standard column name -> column name in the file of items, where the two differ. The names are
+            `movie_id`, and any of `raw.ITEM_COLUMNS` or names of your own.
+        header: names of all columns in order, for text files of ratings without a header; None if they have one. If
+            `columns` maps a standard name to itself, and `header` does not contain it, the column counts as missing.
+        delimiter: separator between the fields of text files of ratings.
+        quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted.
+        encoding: encoding of all text files, by its name in Python.
         decimal: decimal mark of ratings and times, a point or a comma.
-        time_format: unit of times since 1970, `s`, `ms`, `us` or `ns`, or their format as for strptime, such as
-            `%m/%d/%Y`.
+        time_format: format of times: the unit of numbers that count from 1970 (`s`, `ms`, `us` or `ns`), or a strptime
+            format such as `%m/%d/%Y`.
         missing: texts or numbers that stand for a missing id, rating or time.
-        skip: number of lines, such as comments, before the header of text files of ratings or, without a header, before
-            the first row.
-        genre_separator: separator of the genres of an item, and of the elements of other lists.
-        scale: lowest and highest possible rating; None takes the first common scale that contains all ratings,
-            otherwise the range of the ratings.
+        skip: number of lines, such as comments, before the header of text files of ratings or, if there is no header,
+            before the first row.
+        genre_separator: separator between the genres of an item, and between the elements of other lists.
+        scale: lowest and highest possible rating; None guesses the scale from the ratings, see `rating_scale.scale_of`.
         name: name of the data set.
-        cleaning: cleaning options, of which `earliest` has no effect if times are row numbers.
+        cleaning: cleaning options; the option `earliest` has no effect if times are row numbers.
 
     Raises:
         UserError: a setting is not valid.
@@ -97,10 +99,10 @@ class Files(Source):
         self.cleaning = replace(cleaning, earliest="1970-01-01") if columns.get("time") == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files; remote files, which Spark reads, are described by their address.
+        """Return the files and how to read them; remote files, which Spark reads, are described by their address.
 
         Raises:
-            UserError: a local file does not exist, no file matches the `glob`, or no path is given.
+            UserError: a local file does not exist, no file matches `glob`, or no path is given.
         """
         remote, tables = None, []
         if self.path is not None and _ADDRESS.match(self.path):
@@ -117,7 +119,7 @@ class Files(Source):
         return Raw(str(self.path if is_whole else tables[0].file), tuple(tables), remote=remote)
 
     def _remote(self, path: str) -> Remote:
-        """Describe the files of ratings at an address such as `s3a://BUCKET/FOLDER`."""
+        """Describe how to read the files of ratings at a remote address such as `s3a://BUCKET/FOLDER`."""
         address = path if self.glob is None else f"{path.rstrip('/')}/{self.glob}"
         return Remote(address, address, self._named_columns(), reading=self.reading.parameters())
 
@@ -125,7 +127,7 @@ class Files(Source):
         """Describe how to read each file of ratings.
 
         Raises:
-            UserError: the file does not exist, or no file matches the `glob`.
+            UserError: the file does not exist, or no file matches `glob`.
         """
         columns = self._named_columns()
         if self.glob is None:
@@ -139,7 +141,7 @@ class Files(Source):
         return tables
 
     def _named_columns(self) -> dict[str, str | None]:
-        """Return the file's name of each column by standard name; None for columns that a given header lacks."""
+        """Return standard column name -> column name in the file; None for columns that are not in a given `header`."""
         header = self.reading.header
         return {
             ours: None if header and theirs == ours and theirs not in header else theirs

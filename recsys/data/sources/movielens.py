@@ -1,4 +1,4 @@
-"""Releases of MovieLens."""
+"""MovieLens releases as sources of ratings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from recsys.errors import UserError, one_of
 
 @dataclass(frozen=True)
 class Release:
-    """A MovieLens release.
+    """How to download, verify and read a MovieLens release.
 
     Attributes:
-        digest: `sha256:...` or `md5:...` of the archive.
-        tables: the files, named without folders, and how to read them.
+        digest: expected digest of the zip archive, `sha256:...` or `md5:...`.
+        tables: the files of the release, given by name without folder, and how to read them.
         scale: lowest and highest possible rating.
     """
 
@@ -89,13 +89,17 @@ MIRROR_FILES = {
 
 
 class MovieLens(Source):
-    """Ratings of a MovieLens release, from disk, from GroupLens or, for ml-100k only, from the package index.
+    """Ratings of a MovieLens release, from disk or downloaded from GroupLens.
+
+    If GroupLens cannot be reached, the ratings of ml-100k, but of no other release, are downloaded from the package
+    index.
 
     Args:
-        release: name of the release, in `RELEASES`.
-        path: folder or zip archive of the release; None takes the archive from the cache, or downloads it.
+        release: name of the release, one of `RELEASES`.
+        path: folder or zip archive of the release; None uses the archive in the cache, which is downloaded if it is
+            missing.
         cleaning: cleaning options.
-        address: URL of the folder of the official archives.
+        address: URL of the folder from which the official archives are downloaded.
 
     Raises:
         UserError: the release is unknown.
@@ -121,7 +125,7 @@ class MovieLens(Source):
         )
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files of the release, from disk, from the cache or downloaded.
+        """Return the files of the release and how to read them; they are downloaded if they are not on disk.
 
         Raises:
             UserError: the path does not exist, the release is incomplete, or it cannot be downloaded.
@@ -157,7 +161,7 @@ class MovieLens(Source):
 
 
 def _locate(path: Path, tables: tuple[RawTable, ...], origin: str) -> Raw:
-    """Find the files of a release in a folder or zip archive, or in a folder inside it.
+    """Find the files of a release in a folder or zip archive, at its top or in a folder inside it.
 
     Raises:
         UserError: `path` is neither a folder nor a zip archive, or lacks files of the release.

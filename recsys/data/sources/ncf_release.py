@@ -1,4 +1,4 @@
-"""Data in the layout of the release of the NCF paper.
+"""Ratings in the file layout of the data that the authors of the NCF paper released.
 
 He et al., "Neural Collaborative Filtering", WWW 2017.
 """
@@ -21,20 +21,20 @@ _COLUMNS = {"time": "time"}
 
 
 class NCFRelease(Source):
-    """Ratings in the layout of the NCF release: NAME.train.rating, NAME.test.rating and NAME.test.negative.
+    """Ratings in the layout of the NCF paper's data: NAME.train.rating, NAME.test.rating and NAME.test.negative.
 
-    The data set has the parts `train` and `test`, and the negatives against which each user's test item is ranked.
-    Lines of ratings are `user item rating time`, separated by tabs. Times below 100000 are placeholders for missing
-    ones. Lines can lack the time if `columns` says so.
+    The data set has the parts `train` and `test`, and for each user the negatives against which the test item is
+    ranked. Each line of ratings is `user item rating time`, separated by tabs. Times below 100000 are placeholders for
+    missing times. Lines may lack the time if `columns` says so.
 
     Args:
-        path: the folder of the files.
-        name: NAME, which is `ml-1m` or `pinterest-20` in the release.
-        columns: `{"time": "time"}` to read the times; `{"time": None}` to ignore them, because some or all ratings lack
-            them; `{"time": "row"}` to use row numbers as times, because rows are in order of time, and test ratings
-            come after training ratings.
+        path: the folder that contains the files.
+        name: the NAME in the names of the files, which is `ml-1m` or `pinterest-20` in the authors' data.
+        columns: `{"time": "time"}` to read the times; `{"time": None}` to ignore the times, if some or all ratings lack
+            them; `{"time": "row"}` to use row numbers as times, if rows are in order of time and test ratings are later
+            than training ratings.
         scale: lowest and highest possible rating.
-        cleaning: cleaning options, of which `earliest` has no effect if times are row numbers.
+        cleaning: cleaning options; the option `earliest` has no effect if times are row numbers.
 
     Raises:
         UserError: `columns` has another value, or the scale is not two numbers in ascending order.
@@ -57,10 +57,10 @@ class NCFRelease(Source):
         self.cleaning = replace(cleaning, earliest="1970-01-01") if self.time == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files.
+        """Return the files and how to read them.
 
         Raises:
-            UserError: a file does not exist, or lacks the times that `columns` says it has.
+            UserError: a file does not exist, or lacks times although `columns` says that it has them.
         """
         folder = existing(self.path)
         tables = (
@@ -71,10 +71,10 @@ class NCFRelease(Source):
         return Raw(str(folder), tables, numeric_ids=True)
 
     def _ratings(self, file: Path, part: str) -> RawTable:
-        """Describe how to read the ratings of a part.
+        """Describe how to read the ratings of a part, `train` or `test`.
 
         Raises:
-            UserError: the file lacks the times that `columns` says it has.
+            UserError: the file lacks times although `columns` says that it has them.
         """
         if self.time == "time":
             with file.open(encoding="utf-8", errors="replace") as lines:
@@ -88,7 +88,7 @@ class NCFRelease(Source):
 
 
 def _without_times(part: str) -> str:
-    """Return the SELECT that reads ratings and ignores their times, so that lines may lack them."""
+    """Return a SELECT that reads the ratings of a part and ignores times, so that lines may lack them."""
     return f"""
     SELECT fields[1] AS user_id, fields[2] AS movie_id, fields[3] AS rating, {literal(part)} AS part
     FROM (SELECT string_split(line, chr(9)) AS fields FROM {delimited(*LINE)})

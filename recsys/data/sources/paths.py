@@ -1,4 +1,4 @@
-"""Paths that users give for the files of a source."""
+"""Checks of the paths that a user gives for the files of a source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def existing(path: str | Path | None) -> Path:
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return the path of a file, as `existing` does, after checking that it is a file.
+    """Return a path as `existing` does, after checking also that it is a file.
 
     Raises:
         UserError: the path does not exist, or is a folder.
@@ -34,7 +34,7 @@ def existing_file(path: str | Path) -> Path:
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """Return the files below a folder that match a pattern, in the order of their names.
+    """Return the files below a folder that match a glob pattern, in the order of their paths.
 
     Raises:
         UserError: no file matches, or the pattern is not valid.

@@ -1,4 +1,4 @@
-"""Data sets in the layouts of publishers that forbid automatic downloads or require an account.
+"""Local copies of published data sets that cannot be downloaded automatically, in their publishers' file layouts.
 
 The configs in `configs/data` cite the documentation of each layout.
 """
@@ -25,13 +25,14 @@ _SPREADSHEETS = (".xls", ".xlsx", ".ods")
 
 @dataclass(frozen=True)
 class Layout:
-    """A publisher's layout.
+    """The file layout of a published data set.
 
     Attributes:
-        tables: tables to read, whose `file` is a pattern of file names. A file is read by all tables that have the
-            first pattern which its name matches.
+        tables: how to read the files; the `file` of each table is a pattern of file names. Each file is assigned to the
+            first pattern that its name matches, and is read into every table that has this pattern.
         scale: lowest and highest possible rating.
-        plays: SQL expression of the plays in a row of the ratings, or None if the layout has none.
+        plays: SQL expression for the plays (how often or for how long the item was played) in a row of ratings; None if
+            the data set has no plays.
     """
 
     tables: tuple[RawTable, ...]
@@ -40,16 +41,18 @@ class Layout:
 
 
 class Published(Source):
-    """A local data set in the layout of its publisher.
+    """A data set on disk in the file layout of its publisher.
 
     Args:
-        name: name of the layout, in `LAYOUTS`, and of the data set.
-        path: the unpacked folder, or the file of ratings if the layout has only one; None is an error in `locate`.
+        name: name of the data set, and of its layout in `LAYOUTS`.
+        path: the unpacked folder, or the file of ratings if the layout has only this file. It is required, although
+            None raises an error only in `locate`.
         cleaning: cleaning options.
-        plays: whether to read how often, or how long, each item was played, for models that weight by plays.
+        plays: whether to read how often, or for how long, each item was played, for models that weight interactions by
+            plays.
 
     Raises:
-        UserError: the layout is unknown, or has no plays to read.
+        UserError: the name is unknown, or `plays` is true for a layout without plays.
     """
 
     def __init__(
@@ -64,10 +67,10 @@ class Published(Source):
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files of the layout.
+        """Return the files of the data set and how to read them.
 
         Raises:
-            UserError: no path is given or it does not exist, no file of ratings exists, or a file is a spreadsheet.
+            UserError: no path is given, the path or the file of ratings does not exist, or a file is a spreadsheet.
         """
         path, layout = existing(self.path), LAYOUTS[self.name]
         tables = [_with_plays(table, layout.plays) if self.plays else table for table in layout.tables]
@@ -82,7 +85,7 @@ class Published(Source):
 
 
 def _with_plays(table: RawTable, plays: str | None) -> RawTable:
-    """Add a column of plays to the SELECT of a table of ratings; return other tables unchanged."""
+    """Return a table of ratings with a column of plays added to its SELECT; return any other table unchanged."""
     if table.name != "ratings":
         return table
     return replace(table, query=f"SELECT {plays} AS plays, {table.query.strip().removeprefix('SELECT')}")
@@ -102,7 +105,7 @@ def _refuse_spreadsheets(files: Sequence[Path], tables: Sequence[RawTable]) -> N
 
 
 def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> dict[Path, list[Path]]:
-    """Assign each file to the first pattern that its name matches, in the order of the tables."""
+    """Return pattern -> files with matching names; a file that matches several patterns belongs to the first."""
     matching: dict[Path, list[Path]] = {table.file: [] for table in tables}
     for file in files:
         pattern = next((pattern for pattern in matching if file.match(str(pattern))), None)
@@ -112,7 +115,7 @@ def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> dict[Path,
 
 
 def _read(files: Sequence[Path], table: RawTable) -> list[RawTable]:
-    """Return the raw tables of files: one for all files if the SELECT reads several, otherwise one for each file."""
+    """Return raw tables that read the files: a single one if the SELECT can read several files, else one per file."""
     if files and "$files" in table.query:
         return [replace(table, file=files[0], others=tuple(files[1:]))]
     return [replace(table, file=file) for file in files]
@@ -146,7 +149,7 @@ WHERE try_cast(rating AS DOUBLE) IS DISTINCT FROM 99
 
 
 def _python_text(key: str) -> str:
-    """Return SQL that extracts the text under a key from a line that is a printed Python dict."""
+    """Return SQL that extracts the text value of a key from a line that is the repr of a Python dict."""
     pattern = rf"""'{key}': u?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
     found = " || ".join(f"regexp_extract(line, {literal(pattern)}, {group})" for group in (1, 2))
     return f"nullif({found}, '')"
@@ -197,13 +200,13 @@ def _kaggle(suffix: str) -> Layout:
 
 
 def _parts(scale: Scale, source: str, rating: str, **patterns: Sequence[str]) -> Layout:
-    """Return a layout with the parts of a split in separate files.
+    """Return the layout of a data set whose parts, such as train and test, are in separate files.
 
     Args:
         scale: lowest and highest possible rating.
-        source: call of `read_csv` that reads a file.
-        rating: SQL expression of the rating.
-        **patterns: part -> patterns of the names of its files.
+        source: call of `read_csv`, as SQL, that reads a file.
+        rating: SQL expression for the rating.
+        **patterns: name of a part -> patterns of the names of its files.
     """
     tables = [
         _table("ratings", pattern, _YAHOO.format(rating=rating, part=literal(part)) + source)
@@ -214,7 +217,10 @@ def _parts(scale: Scale, source: str, rating: str, **patterns: Sequence[str]) ->
 
 
 def _kdd_cup_ratings(part: str) -> str:
-    """Return the SELECT of a part of KDD Cup 2011: after a line `USER|NUMBER`, lines of item, score, day and time."""
+    """Return a SELECT for the ratings of a part of KDD Cup 2011.
+
+    In the file, a line `USER|NUMBER` precedes the user's ratings, which are lines of item, score, day and time.
+    """
     return f"""
     SELECT user_id, fields[1] AS movie_id, fields[2] AS rating, {literal(part)} AS part,
         try_cast(fields[3] AS BIGINT) * 86400 + epoch(try_cast(fields[4] AS TIME)) AS time
@@ -228,7 +234,7 @@ def _kdd_cup_ratings(part: str) -> str:
 
 
 def _kdd_cup_items(first_genre: int) -> str:
-    """Return the SELECT of tracks or albums of KDD Cup 2011, whose fields from `first_genre` on are ids of genres."""
+    """Return a SELECT for the tracks or albums of KDD Cup 2011; the fields from `first_genre` on are ids of genres."""
     return f"""
     SELECT fields[1] AS movie_id, array_to_string(fields[{first_genre}:], '|') AS genres
     FROM (SELECT string_split(line, '|') AS fields FROM {_LINE})
@@ -236,9 +242,9 @@ def _kdd_cup_items(first_genre: int) -> str:
 
 
 def _kdd_cup(track: int) -> Layout:
-    """Return the layout of a track of KDD Cup 2011, whose validation ratings are the part `test`.
+    """Return the layout of track 1 or 2 of KDD Cup 2011; the competition's validation ratings become the part `test`.
 
-    The competition's own test ratings are not read, since their scores are not published.
+    The competition's own test ratings are not read, because their values were not published.
     """
     tables = (
         _table("ratings", f"trainIdx{track}*.txt", _kdd_cup_ratings("train")),

@@ -1,4 +1,4 @@
-"""Ratings in RecBole's atomic files.
+"""Ratings in "atomic files", the text format of the library RecBole.
 
 https://recbole.io/docs/user_guide/data/atomic_files.html
 """
@@ -30,15 +30,15 @@ _PARTS = ("train", "valid", "test")
 
 
 class RecBole(Source):
-    """Ratings in RecBole's atomic files: NAME.inter and, if they exist, NAME.user and NAME.item.
+    """Ratings in RecBole's atomic files: NAME.inter and, if these exist, NAME.user and NAME.item.
 
-    A benchmark has NAME.train.inter, NAME.valid.inter and NAME.test.inter instead of NAME.inter; these are the parts of
-    `split=given`. Rows with a `label` of 0 are negatives, which cleaning drops.
+    A data set that is already split has NAME.train.inter, NAME.valid.inter and NAME.test.inter instead of NAME.inter;
+    `split=given` uses these parts. Rows whose `label` is 0 are negatives, which cleaning drops.
 
     Args:
-        path: the folder of the files.
-        name: NAME; None for the name of the folder.
-        seq_separator: separator of the elements of lists, like RecBole's setting of this name.
+        path: the folder that contains the files.
+        name: the NAME in the names of the files; None for the name of the folder.
+        seq_separator: separator between the elements of lists, like RecBole's setting of the same name.
         scale: lowest and highest possible rating.
         cleaning: cleaning options.
 
@@ -61,10 +61,10 @@ class RecBole(Source):
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files, with the columns that their headers name.
+        """Return the files and how to read them; their headers determine the columns.
 
         Raises:
-            UserError: the folder or its interactions do not exist.
+            UserError: the folder or its file of interactions does not exist.
         """
         folder = existing(self.path)
         tables = self._ratings(folder)
@@ -75,10 +75,10 @@ class RecBole(Source):
         return Raw(str(folder), tuple(tables))
 
     def _ratings(self, folder: Path) -> list[RawTable]:
-        """Describe how to read the interactions, or those of each part of a benchmark.
+        """Describe how to read the file of interactions or, if the data are already split, the file of each part.
 
         Raises:
-            UserError: there is neither NAME.inter nor a file of a part.
+            UserError: there is neither NAME.inter nor the file of any part.
         """
         whole = folder / f"{self.name}.inter"
         parts = {part: folder / f"{self.name}.{part}.inter" for part in _PARTS}
@@ -97,7 +97,7 @@ class RecBole(Source):
 
 
 def _columns(file: Path) -> dict[str, str]:
-    """Return the text `field:type` of each column in the header, by standard name."""
+    """Return standard column name -> the text `field:type` that names the column in the file's header."""
     with file.open(encoding="utf-8-sig", errors="replace") as lines:  # the rows may be in another encoding
         header = lines.readline().rstrip("\r\n").split("\t")
     columns: dict[str, str] = {}

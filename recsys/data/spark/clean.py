@@ -1,4 +1,4 @@
-"""Reading and cleaning of ratings by Spark, in the steps of `recsys.data.read` and `recsys.data.clean` for DuckDB."""
+"""Reading and cleaning of ratings by Spark: the counterpart of `recsys.data.read` and `recsys.data.clean`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Content:
-    """Facts about the view `raw_ratings`.
+    """What the view `raw_ratings` contains.
 
     Attributes:
         n_rows: number of rows.
@@ -35,7 +35,9 @@ class Content:
 
 
 def read_ratings(tables: Tables, raw: Raw) -> Content:
-    """Create the view `raw_ratings` of interpreted rows, numbered in the order of the files, and return facts about it.
+    """Create the view `raw_ratings` from all files of ratings, and return what it contains.
+
+    Notations are interpreted as in `recsys.data.interpret`, and the rows are numbered in the order of the files.
 
     Raises:
         UserError: a file cannot be read or interpreted.
@@ -65,16 +67,16 @@ def _located(tables: Tables, raw: Raw) -> Iterator[Located]:
 
 
 def clean_ratings(tables: Tables, content: Content, scale: tuple[float, float], cleaning: Cleaning) -> dict[str, int]:
-    """Create the view `ratings` of the clean ratings from `raw_ratings` and `raw_films`.
+    """Create the view `ratings`, the clean ratings, from the views `raw_ratings` and `raw_films`.
 
     Args:
-        tables: the views, which include `raw_films`.
-        content: facts about `raw_ratings`.
+        tables: the views of the session, among them `raw_ratings` and `raw_films`.
+        content: what `raw_ratings` contains.
         scale: lowest and highest rating of the source.
         cleaning: cleaning options.
 
     Returns:
-        Number of dropped ratings by rule, in the order of `RULES`.
+        Number of dropped ratings, keyed by rule, in the order of `RULES`.
 
     Raises:
         UserError: no rating is left.

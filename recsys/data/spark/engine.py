@@ -1,4 +1,4 @@
-"""The engine that reads and cleans ratings by Spark, on this machine or on a cluster."""
+"""The engine that reads and cleans ratings by Spark, on this machine or on a cluster of machines."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 class Spark(Engine):
     """Reads and cleans ratings by Spark; DuckDB reads users and items, and assigns the codes.
 
-    The clean ratings are a folder of files, one for each bucket of users with consecutive codes. The cache must be on a
-    disk that Spark's executors share with this machine.
+    The clean ratings are written to a folder of files, one per bucket; a bucket is the ratings of a range of user
+    codes. The cache must be on a disk that Spark's executors share with this machine.
 
     Args:
         master: address of the cluster's master (`spark://HOST:7077`, `yarn`, `k8s://...`), or `local[N]` for N cores of
             this machine.
-        remote: address of a Spark Connect server, `sc://HOST`, in place of the master, or None.
-        n_buckets: number of buckets of users, and so of files of clean ratings.
-        options: Spark's settings by name, such as `spark.driver.memory`; a Connect server uses its own instead. They
-            must not contain passwords, because runs store their configs.
+        remote: address of a Spark Connect server, `sc://HOST`, to use instead of `master`; None to use `master`.
+        n_buckets: number of buckets, and so of files of clean ratings.
+        options: name -> value of Spark's settings, such as `spark.driver.memory`; a Connect server ignores them and
+            uses its own. They must not contain passwords, because runs store their configs.
         memory_limit: DuckDB's memory limit, above which it spills to disk.
 
     Raises:
-        UserError: `n_buckets` is below 1, or `options` contain a password.
+        UserError: `n_buckets` is below 1, or `options` contains a password.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class Spark(Engine):
             )
 
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return the same fingerprint as DuckDB for local ratings; remote ratings are identified by `inputs.state`.
+        """Return the fingerprint, which for local ratings is DuckDB's; `inputs.state` identifies remote ratings.
 
         Raises:
-            UserError: Spark cannot read the remote ratings, or fails.
+            UserError: Spark fails, or cannot read the remote ratings.
         """
         if (remote := raw.remote) is None:
             return data_fingerprint(source, raw, cache_dir)
@@ -88,10 +88,10 @@ class Spark(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean by Spark, with intermediate tables as files in the scratch folder; see `Engine.clean`.
+        """Read and clean by Spark, which stores intermediate tables in the scratch folder; see `Engine.clean`.
 
         Raises:
-            UserError: Spark cannot read the ratings, or fails, or no rating is left.
+            UserError: Spark fails or cannot read the ratings, or no rating is left after cleaning.
         """
         check_readable(raw)
         raw = raw.unpacked(scratch)
@@ -118,7 +118,7 @@ class Spark(Engine):
         return Cleaned(content.n_rows, scale if content.has_ratings else (1.0, 1.0), dropped, tuple(read_as))
 
     def _write(self, connection: duckdb.DuckDBPyConnection, views: Tables, folder: Path) -> None:
-        """Write the ratings with DuckDB's codes into a folder, and replace DuckDB's table `ratings` by a view."""
+        """Write the ratings, with DuckDB's codes as ids, to a folder; DuckDB's table `ratings` becomes a view of it."""
         views.send(connection, "users", 'SELECT user_id, "user" FROM users')
         views.send(connection, "films", "SELECT movie_id, item FROM films")
         views.send(connection, "parts", "FROM parts")

@@ -1,4 +1,4 @@
-"""Ratings that Spark reads as text, under standard column names, with the place of each row."""
+"""Reading of ratings by Spark: all columns as text, under standard names, with the position of each row in its file."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ _N_FETCHED = 10_000  # rows to fetch from a database at a time
 
 @dataclass(frozen=True)
 class Located:
-    """Ratings that Spark has read.
+    """Ratings as Spark has read them, before notations are interpreted.
 
     Attributes:
-        label: name of the file, address or table in messages.
-        frame: `user_id`, `movie_id`, `rating`, `time` and `part` as text; and `file`, `block` and `id`, by which rows
-            are in order.
-        columns: standard name -> the source's name of each column.
+        label: name of the file, address or table, for messages.
+        frame: the columns `user_id`, `movie_id`, `rating`, `time` and `part`, which are text, and `file`, `block` and
+            `id`, which determine the order of the rows.
+        columns: standard column name -> column name in the source.
         reading: settings of how to read the ratings.
-        counts_rows: whether times are row numbers.
-        interpreted: whether the notation of ids and times is unknown, so that it has to be interpreted.
-        notes: notes on what was detected.
+        counts_rows: whether row numbers serve as times.
+        interpreted: whether the notation of ids and times has to be interpreted, because the source does not fix it.
+        notes: notes on what was detected while reading.
     """
 
     label: str
@@ -65,15 +65,15 @@ class Located:
 
     @property
     def name(self) -> str:
-        """Return the name of the file or table, without the folders above it."""
+        """Return the name of the file or table, without folders."""
         return self.label.rpartition("/")[2]
 
 
 def check_readable(raw: Raw) -> None:
-    """Check, before Spark starts, that it can read the ratings of a source.
+    """Check that Spark can read the ratings of a source, without starting Spark.
 
     Raises:
-        UserError: only DuckDB can read the ratings, because of their layout or a setting, or `time_format` is not
+        UserError: only DuckDB can read the ratings, because of their layout or of a setting, or `time_format` is not
             valid.
     """
     for table in (table for table in raw.tables if table.name == "ratings"):
@@ -99,12 +99,12 @@ def _check_settings(columns: Mapping[str, str | None], reading: Mapping[str, Any
 
 
 def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Located:
-    """Read a local file, in the dialect in which DuckDB would read it.
+    """Read a local file of ratings by Spark, in the dialect in which DuckDB would read it.
 
     Args:
-        spark: a session.
-        table: the file and how to read it.
-        scratch: an existing folder for copies, which must exist until the file is read.
+        spark: the Spark session.
+        table: the file, and how to read it.
+        scratch: an existing folder for copies of the file; it must not be deleted until the ratings have been read.
 
     Raises:
         UserError: the file cannot be read, or only DuckDB can read it.
@@ -137,9 +137,10 @@ def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Locate
 
 
 def _readable(file: Path, text: Plain, dialect: Dialect, reading: Reading, is_checked: bool) -> Select:
-    """Return DuckDB's SELECT of a delimited text with the right quotation marks.
+    """Return the SELECT with which DuckDB reads a delimited text with the right quotation marks.
 
-    Where the text may have quotation marks, DuckDB reads it once to find the right ones; Spark accepts wrong ones.
+    If the text may use quotation marks, DuckDB reads it once to find the right ones, because Spark would accept wrong
+    ones without an error.
 
     Raises:
         UserError: the text cannot be read.
@@ -161,10 +162,11 @@ def _readable(file: Path, text: Plain, dialect: Dialect, reading: Reading, is_ch
 
 
 def located_remote(spark: SparkSession, remote: Remote) -> Located:
-    """Read files of a remote file system, or a table of a database.
+    """Read remote ratings: files on a remote file system, or a table of a database.
 
-    Files with an extension of text, such as .csv, are read as text, with a header unless `data.header` is set; so are
-    files with other extensions if `data.header` or `data.delimiter` is set. All others are read as Parquet.
+    Files are read as text if their extension is that of a text format, such as .csv, or if `data.header` or
+    `data.delimiter` is set; otherwise they are read as Parquet. The first row of text is the header unless
+    `data.header` is set.
 
     Raises:
         UserError: the ratings cannot be read.
@@ -187,7 +189,10 @@ def located_remote(spark: SparkSession, remote: Remote) -> Located:
 
 
 def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
-    """Return values that identify remote ratings: path, size and time of each file, or count and digest of rows."""
+    """Return values that identify remote ratings.
+
+    They are the path, size and time of each file or, for a table, the number and a digest of its rows.
+    """
     if remote.table is not None:
         located_remote(spark, remote).frame.createOrReplaceTempView("located")
         [row] = select(spark, "digest").collect()
@@ -202,17 +207,17 @@ def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
 
 
 def select(spark: SparkSession, query: str, **parameters: Any) -> DataFrame:
-    """Return the SELECT in `sql/<query>.sql`, given its parameters, as a data frame, computed when it is read."""
+    """Return the result of the SELECT in `sql/<query>.sql`, run with the given parameters, as a lazy data frame."""
     return spark.sql((SQL / f"{query}.sql").read_text(encoding="utf-8"), args=parameters)
 
 
 def file_address(path: Path) -> str:
-    """Return the address of a local file, with the characters escaped that Spark interprets as a pattern."""
+    """Return a local file's address for Spark; characters that Spark would take for a pattern are escaped."""
     return "file://" + re.sub(r"([*?{}\[\]\\])", r"\\\1", str(path.resolve()))
 
 
 def refusal(unread: str) -> UserError:
-    """Return the error to raise for ratings that only DuckDB can read."""
+    """Return a `UserError` to raise for ratings that only DuckDB can read; `unread` says what Spark cannot read."""
     return UserError(f"Spark does not read {unread}: set engine=duckdb.")
 
 
@@ -221,20 +226,20 @@ def _text_reader(spark: SparkSession, delimiter: str, quote: str, has_header: bo
 
 
 def _texts(names: Sequence[str]) -> StructType:
-    """Return the schema of columns of text."""
+    """Return a Spark schema with the given column names, all of type text."""
     from pyspark.sql.types import StringType, StructField, StructType
 
     return StructType([StructField(name, StringType()) for name in names])
 
 
 def _place_in_files() -> tuple[Column, Column]:
-    """Return two columns: the file of a row, and the start, in bytes, of the block of the file that has the row."""
+    """Return two columns: the file of each row, and the offset in bytes of the file's block that contains the row."""
     column = _functions().col
     return column("_metadata.file_path"), column("_metadata.file_block_start")
 
 
 def _place_in_table() -> tuple[Column, Column]:
-    """Return constants in place of file and block, since a single task reads the table of a database."""
+    """Return two constant columns instead of file and block, since a single task reads the table of a database."""
     return _functions().lit(""), _functions().lit(0)
 
 
@@ -247,10 +252,10 @@ def _located(
     interpreted: bool,
     notes: tuple[str, ...] = (),
 ) -> Located:
-    """Select the standard columns as text, with the place of each row; missing columns and empty text are NULL.
+    """Select the standard columns as text, with the position of each row; missing columns and empty text become NULL.
 
     Raises:
-        UserError: the source lacks columns, or has columns that ratings cannot have.
+        UserError: the source lacks required columns, or has columns that ratings cannot have.
     """
     f = _functions()
     types = {name: kind.upper() for name, kind in frame.dtypes}
@@ -267,13 +272,13 @@ def _located(
 
 
 def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
-    """Return a column as text; whole ids of a floating-point type lose their decimals.
+    """Return a column as text; whole numbers in floating-point columns of ids lose their decimals.
 
-    Ids that the type may have rounded stay in scientific notation, which is refused later.
+    Large ids, which a floating-point type may have rounded, stay in scientific notation, which a later check rejects.
 
     Args:
-        name: the source's name of the column; None for a column that it lacks, which gives NULL.
-        types: type of each column of the source, in upper case.
+        name: name of the column in the source; None for a column that the source lacks, whose values are NULL.
+        types: column name in the source -> type of the column, in upper case.
         ours: standard name of the column.
     """
     f = _functions()
@@ -289,7 +294,7 @@ def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
 
 
 def _functions() -> ModuleType:
-    """Import pyspark's column functions, which only the extra `spark` installs."""
+    """Import and return pyspark's column functions; pyspark is installed only with the extra `spark`."""
     from pyspark.sql import functions
 
     return functions

@@ -1,6 +1,6 @@
-"""Interpretation of the text of ratings by Spark, with the results and notes of `recsys.data.interpret` for DuckDB.
+"""Interpretation of the text of ratings by Spark, with the same results and notes as `recsys.data.interpret`.
 
-Notations that only DuckDB interprets, such as the date `03/04/2020`, are an error.
+Notations that only DuckDB can interpret, such as the date `03/04/2020`, raise a `UserError`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 def numbered(
     spark: SparkSession, located: Located, numeric_ids: bool, n_before: int
 ) -> tuple[DataFrame, Row, list[str]]:
-    """Interpret the rows of a file, and number them.
+    """Interpret the rows of a file of ratings, and number them.
 
     Args:
-        spark: a session, whose view `located` has the rows.
-        located: how the rows were read.
+        spark: the Spark session; its view `located` contains the rows.
+        located: the rows as they were read, with the settings of how to read them.
         numeric_ids: whether ids must be whole numbers.
-        n_before: number of rows in earlier files.
+        n_before: number of rows in earlier files, after which numbering continues.
 
     Returns:
-        A row for each rating, with `source_row`, `user_id`, `movie_id`, `rating`, `time` (Unix seconds) and `part`; the
-        facts about the text (`sql/facts.sql`); and notes on what was detected.
+        A data frame with a row per rating and the columns `source_row` (the number), `user_id`, `movie_id`, `rating`,
+        `time` (Unix seconds) and `part`; the statistics of the text (`sql/facts.sql`); and notes on what was detected.
 
     Raises:
         UserError: there are no rows, or a cell cannot be interpreted.
@@ -84,7 +84,7 @@ def _array(texts: Sequence[str]) -> Column:
 
 
 def _facts(spark: SparkSession, located: Located, missing: Column) -> Row:
-    """Return facts about the text in the view `located`: the columns of `sql/facts.sql`."""
+    """Return statistics of the text in the view `located`, such as counts of notations; see `sql/facts.sql`."""
     names = {
         f"{kind}_columns": _array(spellings(located.columns.get(name) or name, name))
         for name, kind in zip(IDS, ("user", "item"), strict=True)
@@ -95,13 +95,13 @@ def _facts(spark: SparkSession, located: Located, missing: Column) -> Row:
 
 
 def _is_marked(facts: Row, name: str) -> bool:
-    """Return whether all ids of a column have the same quotation marks around them."""
+    """Return whether all ids of a column are enclosed in the same quotation marks."""
     least = facts[f"least_{name}_mark"]
     return not facts[f"n_{name}_unmarked"] and least is not None and least == facts[f"greatest_{name}_mark"]
 
 
 def _remove_marks(spark: SparkSession, names: Sequence[str]) -> None:
-    """Remove the quotation marks around the ids of columns of the view `located`."""
+    """Remove the quotation marks around the ids in the named columns of the view `located`."""
     from pyspark.sql.functions import expr
 
     unmarked = spark.table("located").withColumns({name: expr(f"without_marks({name})") for name in names})
@@ -111,14 +111,15 @@ def _remove_marks(spark: SparkSession, names: Sequence[str]) -> None:
 def _notes_on_ids(
     spark: SparkSession, rows: DataFrame, facts: Row, examples: Mapping[str, str], whole: Mapping[str, bool]
 ) -> list[str]:
-    """Return notes on what was detected in ids.
+    """Return notes on the notations that were detected in ids.
 
     Args:
-        spark: a session.
+        spark: the Spark session.
         rows: the interpreted rows.
-        facts: facts about the text.
-        examples: an id with its quotation marks, by the name of each column from which they were removed.
-        whole: whether the ids of a column are whole numbers that were written as decimals, by its name.
+        facts: the statistics of the text, see `_facts`.
+        examples: column name -> an id with its quotation marks, for each column from which quotation marks were
+            removed.
+        whole: column name -> whether its ids are whole numbers that were written with decimals.
     """
     notes = []
     for name in IDS:
@@ -132,12 +133,12 @@ def _notes_on_ids(
 
 
 def _notes_on_numbers(located: Located, commas: Mapping[str, bool], unit: str) -> list[str]:
-    """Return notes on decimal commas and on the unit of times, where no setting states them.
+    """Return notes on decimal commas and on the unit of times, if these were detected because no setting gives them.
 
     Args:
-        located: how the rows were read.
-        commas: whether commas are decimal marks, by name of the column.
-        unit: unit of the times.
+        located: the rows as they were read, with the settings of how to read them.
+        commas: column name -> whether its commas are decimal marks.
+        unit: unit of the times, a key of `UNITS`.
     """
     notes = []
     if located.reading.decimal is None:
@@ -148,16 +149,16 @@ def _notes_on_numbers(located: Located, commas: Mapping[str, bool], unit: str) -
 
 
 def _differing_by_zeros(spark: SparkSession, rows: DataFrame, name: str) -> list[str]:
-    """Return a list with a note, which has an example, if ids differ only by leading zeros; else an empty list."""
+    """Return a list with a note and an example if some ids differ only by leading zeros, otherwise an empty list."""
     rows.selectExpr(f"{name} AS id").createOrReplaceTempView("ids")
     return [DIFFERING_BY_ZEROS.format(name=name, **row.asDict()) for row in select(spark, "differing").collect()]
 
 
 def _check(located: Located, facts: Row, numeric_ids: bool) -> None:
-    """Check that there are rows, that ids and times are exact, and that ratings and times are numbers or dates.
+    """Check that there are rows, that ids and times are not rounded, and that cells are numbers or dates as required.
 
     Raises:
-        UserError: there are no rows, or a cell is not of this kind.
+        UserError: there are no rows, or a cell is not as required.
     """
     label = located.label
     if not facts["n_rows"]:
@@ -186,7 +187,7 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
     """Return whether the commas in a column of numbers are decimal marks.
 
     Raises:
-        UserError: the commas are not decimal marks, or may also separate thousands.
+        UserError: the commas are not decimal marks, or it is unclear whether they separate thousands.
     """
     counts = (facts[f"n_{name}_{kind}"] for kind in ("commas", "thousands", "points"))
     has_commas = has_decimal_commas(located.label, name, located.reading, *counts)
@@ -197,10 +198,10 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
 
 
 def _unit(located: Located, facts: Row) -> str:
-    """Return the unit of most times that are numbers, a key of `UNITS`.
+    """Return the unit of numeric times, judged by most of them: a key of `UNITS`.
 
     Raises:
-        UserError: the times may be dates that are written as numbers, such as 20041109.
+        UserError: the numbers may be dates, such as 20041109.
     """
     n = facts["n_time_numbers"]
     if n and any(low <= facts["least_time"] <= facts["greatest_time"] <= high for low, high in COMPACT.values()):

@@ -1,4 +1,4 @@
-"""Spark sessions, whose failures become a `UserError` of one sentence."""
+"""Spark sessions, whose failures are turned into a `UserError` with a message of one sentence."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ _PATIENCE = 10  # seconds in which a server must answer
 
 @contextmanager
 def session(master: str, remote: str | None, options: Mapping[str, Any], scratch: Path) -> Iterator[SparkSession]:
-    """Provide a session; its failures in the `with` block become a `UserError` of one sentence.
+    """Provide a Spark session; if Spark fails in the `with` block, a `UserError` of one sentence is raised.
 
-    In a process that has a session already, such as a notebook or an application of `spark-submit`, this is a new
-    session of the same application, which keeps running. Otherwise the application ends with the `with` statement.
+    If the process already runs a Spark application, such as a notebook or a program started by `spark-submit`, this is
+    a new session of that application, which keeps running afterwards. Otherwise an application is started, and stopped
+    at the end of the `with` block.
 
     Args:
         master: address of the cluster's master, or `local[N]`.
-        remote: address of a Spark Connect server, in place of the master, or None.
-        options: Spark's settings by name; a Connect server uses its own instead.
+        remote: address of a Spark Connect server to use instead of `master`; None to use `master`.
+        options: name -> value of Spark's settings; a Connect server ignores them and uses its own.
         scratch: local folder for temporary files.
 
     Yields:
@@ -91,10 +92,11 @@ def _prepared(spark: SparkSession) -> SparkSession:
 
 
 def check_reachable(address: str) -> None:
-    """Check that Java is installed, unless the address is that of a Connect server, and that a server answers.
+    """Check that the server at an address answers and, unless it is a Connect server, that Java is installed.
 
     Args:
-        address: the master or the Connect server; for `local[N]`, `yarn` and `k8s://...`, only Java is checked.
+        address: address of the master or of the Connect server; for `local[N]`, `yarn` and `k8s://...`, only Java is
+            checked.
 
     Raises:
         UserError: Java is missing, or the server does not answer.
@@ -114,7 +116,7 @@ def check_reachable(address: str) -> None:
 
 
 def _failure(error: Exception, address: str) -> UserError:
-    """Return the error to raise for a failure of Spark, with the first line of its message and no stack trace."""
+    """Return a `UserError` to raise if Spark fails, with only the first line of Spark's message and no stack trace."""
     if isinstance(error, ImportError):
         return UserError(f"A session at {address} needs more packages ({error}): pip install 'pyspark[connect]'.")
     text = re.sub(r"jdbc:\S*", "jdbc:...", str(error))  # which may hold a password

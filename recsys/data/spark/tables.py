@@ -1,4 +1,4 @@
-"""Tables of ratings while Spark cleans them: temporary views, created by the SELECTs in `sql`."""
+"""The tables in which Spark cleans ratings: temporary views, created by the SELECTs in `sql`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class Tables:
-    """Temporary views of a session.
+    """Creates and replaces the temporary views of a Spark session, and moves tables between Spark and DuckDB.
 
-    Rows between steps are stored as Parquet files, since query plans that contain earlier plans grow quickly.
+    The results of cleaning steps are stored as Parquet files, because Spark's query plans would otherwise contain the
+    plans of all earlier steps.
 
     Args:
-        spark: the session.
-        scratch: folder for files, which Spark's executors and this machine share.
+        spark: the Spark session.
+        scratch: folder for these files, on a disk that Spark's executors and this machine share.
     """
 
     def __init__(self, spark: SparkSession, scratch: Path) -> None:
@@ -35,15 +36,15 @@ class Tables:
             spark.sql(statement)
 
     def create(self, table: str, query: str, **parameters: Any) -> None:
-        """Create the view `table` of the SELECT in `sql/<query>.sql`, which runs whenever the view is read."""
+        """Create the view `table` from the SELECT in `sql/<query>.sql`, which is run each time the view is read."""
         select(self.spark, query, **parameters).createOrReplaceTempView(table)
 
     def rows(self, query: str) -> list[Row]:
-        """Return all rows of the SELECT in `sql/<query>.sql`, which should be few."""
+        """Run the SELECT in `sql/<query>.sql`, and return all rows of its result, which should be few."""
         return select(self.spark, query).collect()
 
     def store(self, table: str, rows: DataFrame) -> int:
-        """Store rows as Parquet in the scratch folder, create the view `table` of them, and return their number."""
+        """Store rows as Parquet in the scratch folder, create the view `table` from them, and return their number."""
         self.n_stored += 1
         self.folders[table] = folder = self.scratch / f"{table}-{self.n_stored}"
         n_rows = _write(rows, folder)
@@ -51,7 +52,10 @@ class Tables:
         return n_rows
 
     def replace(self, table: str, query: str, **parameters: Any) -> int:
-        """Replace the view `table` by the stored rows of a SELECT, which may read it, and return their number."""
+        """Replace the view `table` by the result of a SELECT, and return its number of rows.
+
+        The SELECT may read the view that is replaced.
+        """
         replaced = self.folders.get(table)
         n_rows = self.store(table, select(self.spark, query, **parameters))
         if replaced is not None:
@@ -70,11 +74,11 @@ class Tables:
         connection.read_parquet(parquet_files(self.folders[query])).create(table)
 
     def write_buckets(self, folder: Path, **parameters: Any) -> None:
-        """Write the coded ratings into a new folder: a file for each bucket, named in the order of the users' codes.
+        """Write the ratings with codes to a new folder: a file per bucket of users, named in the order of user codes.
 
         Args:
             folder: the folder to create, on the same file system as the scratch folder.
-            **parameters: parameters of `sql/coded.sql`: `n_buckets` and `n_users`.
+            **parameters: the parameters of `sql/coded.sql`, which are `n_buckets` and `n_users`.
         """
         written = self.scratch / "buckets"
         _write(select(self.spark, "coded", **parameters), written, partitionBy="bucket")
@@ -85,10 +89,10 @@ class Tables:
 
 
 def _write(rows: DataFrame, folder: Path, **options: Any) -> int:
-    """Write rows into a folder of Parquet files, and return their number.
+    """Write rows to a folder of Parquet files, and return the number of rows.
 
     Raises:
-        UserError: rows are missing in the folder, because Spark's executors wrote them to disks of their own.
+        UserError: rows are missing from the folder, because Spark's executors wrote them to their own disks.
     """
     from pyspark.sql import Observation
     from pyspark.sql.functions import count, lit

@@ -1,7 +1,7 @@
 """Item metadata as text documents, and encoders that turn documents into vectors.
 
-All encoders have one interface, `Encoder`: sentence embeddings, TF-IDF with or without a truncated SVD, and averages of
-word vectors that are learned from the documents themselves.
+The encoders are sentence embeddings, TF-IDF with or without a truncated SVD, and averages of word vectors that are
+learned from the documents themselves. All have the interface `Encoder`.
 """
 
 from recsys.data.text.cache import encoded

@@ -1,4 +1,4 @@
-"""A cache of encoded documents."""
+"""A cache of encoded documents on disk."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from recsys.places import PACKAGE
 
 
 def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None = None) -> Vectors:
-    """Fit an encoder to documents and encode them, or load the result from the cache.
+    """Fit an encoder to documents and encode these, or load the result from the cache.
 
     Args:
-        encoder: the encoder; it is fitted in place (or gets the stored arrays), and can then encode further documents.
-        documents: a text for each item.
-        cache_dir: folder of the cache, whose keys are the documents, the encoder with its settings and weights, and the
-            code of this package; None for no cache.
+        encoder: the encoder. It is fitted in place, or its learned arrays are restored from the cache; afterwards it
+            can encode further documents.
+        documents: the documents, for example one per item.
+        cache_dir: folder of the cache, or None for no cache. The key of a result covers the documents, the encoder's
+            class, settings and weights, and the code of this package.
 
     Returns:
-        Float32 (n_documents, d), as `Encoder.encode`.
+        The vectors, float32 (n_documents, d), as `Encoder.encode` returns them.
 
     Raises:
         UserError: the stored result is damaged, or the encoder cannot encode the documents.

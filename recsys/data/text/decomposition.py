@@ -1,4 +1,4 @@
-"""Truncated singular value decomposition (SVD) of sparse matrices with a column for each word, also of one column."""
+"""Truncated singular value decomposition (SVD) of sparse matrices; a matrix may have as few as one column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def truncated_svd(matrix: sparse.csr_matrix, n_components: int, seed: int) -> tu
         seed: seed of the randomised decomposition.
 
     Returns:
-        The values, float32 (k,), and the vectors, float32 (k, m), where k is at most `n_components`.
+        The values, float32 (k,), and the vectors, float32 (k, m), where k is the number of values returned.
     """
     if matrix.shape[1] == 1:  # scikit-learn decomposes no single column
         return np.array([np.linalg.norm(matrix.data)]), np.ones((1, 1), np.float32)

@@ -1,4 +1,4 @@
-"""Text documents that describe items."""
+"""Text documents that describe items, written from their metadata."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ FIELDS = ("title", "year", "genres", "keywords", "tags", "directors", "actors", 
 
 
 def documents(item_frame: pd.DataFrame, fields: Sequence[str] = FIELDS) -> list[str]:
-    """Write a document for each item: the values of its fields, separated by full stops.
+    """Return a document for each item: the values of some of its columns, separated by full stops.
 
     Args:
-        item_frame: a row for each item, as `Dataset.item_frame`.
-        fields: columns, in the order in which they appear in a document. Missing values and columns that the frame
-            lacks are left out.
+        item_frame: a data frame with a row per item, such as `Dataset.item_frame`.
+        fields: names of the columns, in the order in which their values appear in a document. Missing values and
+            columns that the frame lacks are left out.
 
     Returns:
-        A text for each row, such as "Heat. 1995. Crime, Drama. Michael Mann. ..."; "" without any metadata.
+        A text for each row, such as "Heat. 1995. Crime, Drama. Michael Mann. ..."; "" if all values are missing.
     """
     columns = [[_text(value) for value in item_frame[name]] for name in fields if name in item_frame]
     return [". ".join(filter(None, row)) for row in zip(*columns, strict=True)] if columns else [""] * len(item_frame)

@@ -15,38 +15,39 @@ Vectors = np.ndarray | sparse.csr_matrix
 
 @dataclass
 class Encoder(ABC):
-    """Encodes documents as vectors of unit length, or as a zero vector if no word of a document is known.
+    """Base class of text encoders: a document becomes a vector of unit length, or zero if none of its words is known.
 
-    An encoder is a dataclass of JSON-able settings. Learned arrays are in the attributes that `learned` names.
+    An encoder is a dataclass with JSON-able settings. The attribute `learned` lists the names of the attributes that
+    contain learned arrays.
     """
 
     learned: ClassVar[tuple[str, ...]] = ()
 
     def fit(self, documents: Sequence[str]) -> Self:
-        """Fit the encoder to documents, if it learns anything from them, and return the encoder.
+        """Fit the encoder to documents, if it is of a kind that learns from them, and return the encoder.
 
         Raises:
-            UserError: the documents have no word that is frequent enough.
+            UserError: no word is frequent enough in the documents.
         """
         return self
 
     @abstractmethod
     def encode(self, documents: Sequence[str]) -> Vectors:
-        """Encode documents as float32 (n_documents, d), an array or, if most entries are zero, a CSR matrix.
+        """Encode documents as vectors, float32 (n_documents, d): an array or, if most entries are zero, a CSR matrix.
 
-        Encoders that learn from documents must be fitted, or their arrays restored.
+        Encoders that learn from documents must be fitted before, or their arrays restored.
         """
 
     def weights_digest(self) -> str:
-        """Return a digest of the files of weights in a folder that a setting names; "" if no setting names one."""
+        """Return a digest of the weights in a folder that a setting names; "" if no setting names such a folder."""
         return ""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the learned arrays by name."""
+        """Return the learned arrays, keyed by attribute name."""
         return {name: getattr(self, name) for name in self.learned}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Set the learned arrays to those that `arrays` returned, and return the encoder.
+        """Set the learned arrays to those that the method `arrays` returned earlier, and return the encoder.
 
         Raises:
             KeyError: an array is missing.

@@ -1,4 +1,4 @@
-"""Construction of encoders from plain settings, as stored in a model's hyperparameters."""
+"""Constructs encoders from plain settings, as they are stored in the hyperparameters of models."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ENCODERS: dict[str, type[Encoder]] = {cls.__name__: cls for cls in (SentenceEnco
 
 
 def make_encoder(setting: Mapping[str, Any]) -> Encoder:
-    """Construct an encoder from a mapping with its class in `_target_` and its settings.
+    """Construct an encoder from a mapping that contains its class as `_target_`, and its settings.
 
-    Only the last part of `_target_` counts, and former names are accepted.
+    Only the class name, the last part of `_target_`, counts; former names of classes are accepted.
 
     Raises:
-        UserError: `_target_` is not the name of an encoder.
+        UserError: `_target_` does not name an encoder.
     """
     settings = dict(setting)
     name = current(str(settings.pop("_target_", ""))).rpartition(".")[2]

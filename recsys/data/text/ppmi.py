@@ -1,10 +1,10 @@
-"""Averages of word vectors from an SVD of positive pointwise mutual information (PPMI).
+"""Documents as averages of word vectors, which come from an SVD of positive pointwise mutual information (PPMI).
 
-The word vectors come from the documents themselves: they are the rows of U sqrt(S), where U S V' is the truncated SVD
-of the matrix of PPMI of co-occurring words (Levy and Goldberg, "Neural Word Embedding as Implicit Matrix
+The word vectors are learned from the documents themselves: they are the rows of U sqrt(S), where U S V' is the
+truncated SVD of the PPMI matrix of co-occurring words (Levy and Goldberg, "Neural Word Embedding as Implicit Matrix
 Factorization", NeurIPS 2014, which shows that skip-gram with negative sampling factorises a similar matrix). In the
-average a word of relative frequency p has the weight a / (a + p) (Arora, Liang and Ma, "A Simple but Tough-to-Beat
-Baseline for Sentence Embeddings", ICLR 2017, without its removal of the first principal component).
+average, a word of relative frequency p has the weight a / (a + p) (Arora, Liang and Ma, "A Simple but Tough-to-Beat
+Baseline for Sentence Embeddings", ICLR 2017). The paper's removal of the first principal component is omitted.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from recsys.errors import check_positive, check_seed
 
 @dataclass
 class PPMIEncoder(Encoder):
-    """Encodes documents by the average of their words' vectors, in which frequent words have smaller weights.
+    """Encodes a document as the weighted average of its words' vectors; frequent words have smaller weights.
 
     Attributes:
-        dim: number of dimensions of the vectors, or the number of words if that is less.
-        window: maximum distance between words that count as co-occurring, in words of the vocabulary.
+        dim: maximum number of dimensions of the vectors; there are fewer if the vocabulary has fewer words.
+        window: maximum distance at which two words count as co-occurring; words outside the vocabulary are not counted.
         min_count: minimum number of documents that must contain a word for it to be used.
         smoothing: the a in the weight a / (a + p); smaller values reduce the weight of frequent words.
         seed: seed of the randomised SVD.
 
     Raises:
-        UserError: a number is not above zero, or the seed is out of range.
+        UserError: a numeric setting is not above zero, or the seed is out of range.
     """
 
     dim: int = 128
@@ -52,7 +52,7 @@ class PPMIEncoder(Encoder):
         """Learn the vocabulary and its word vectors, each multiplied by its weight a / (a + p).
 
         Raises:
-            UserError: no word occurs in `min_count` documents.
+            UserError: no word occurs in at least `min_count` documents.
         """
         counts, self.words = count_words(documents, self.min_count)
         information = ppmi(cooccurrences(documents, self.words, self.window))
@@ -64,22 +64,22 @@ class PPMIEncoder(Encoder):
         return self
 
     def encode(self, documents: Sequence[str]) -> np.ndarray:
-        """Encode documents as float32 (n_documents, dim); see `Encoder.encode`."""
+        """Encode documents as vectors, float32 (n_documents, d) with d at most `dim`; see `Encoder.encode`."""
         from sklearn.preprocessing import normalize
 
         return normalize(count_known_words(documents, self.words) @ self.word_vectors)
 
 
 def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> sparse.csr_matrix:
-    """Count how often two words of the vocabulary are at most `window` of its words apart in a document.
+    """Count for each pair of words of the vocabulary how often they are at most `window` apart in a document.
 
     Args:
         documents: the documents.
         words: the vocabulary, text (n_words,).
-        window: maximum distance; neighbours have the distance 1.
+        window: maximum distance; neighbours have distance 1, and words outside the vocabulary are not counted.
 
     Returns:
-        Float32 (n_words, n_words), CSR, symmetric.
+        Symmetric CSR matrix, float32 (n_words, n_words).
     """
     codes = {word: code for code, word in enumerate(words)}
     split = vectorizer().build_analyzer()
@@ -99,13 +99,13 @@ def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> s
 def ppmi(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     """Compute the positive pointwise mutual information of words, max(0, log(P(w, c) / (P(w) P(c)))).
 
-    P(w, c) is the share of all counts that the words w and c have, and P(w) its sum over c.
+    P(w, c) is the count of the pair w, c divided by the sum of all counts, and P(w) is the sum of P(w, c) over c.
 
     Args:
-        counts: co-occurrences of words w and c, CSR, symmetric, (n_words, n_words).
+        counts: co-occurrence counts, a symmetric CSR matrix (n_words, n_words).
 
     Returns:
-        A CSR matrix of the shape of `counts`, symmetric; 0 for words that do not co-occur.
+        Symmetric CSR matrix (n_words, n_words), 0 for words that do not co-occur.
     """
     pairs = counts.tocoo()
     totals = np.asarray(counts.sum(axis=1)).ravel()

