@@ -1,4 +1,4 @@
-"""Errors for users of the library, which name arguments in place of configs' settings such as `model.l2`."""
+"""Error messages for users of the library: they name arguments in place of config settings such as `model.l2`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # files that data
 
 @contextmanager
 def naming_arguments() -> Iterator[None]:
-    """Translate the message of a `UserError` raised in the `with` block: from settings of configs to arguments.
+    """Make messages of `UserError` raised in the `with` block name arguments of functions in place of config settings.
 
-    Temporary files become the arguments whose data frames were written to them.
+    In the messages, a temporary file is also replaced by the argument whose data frame was written to it.
     """
     try:
         yield
