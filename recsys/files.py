@@ -25,7 +25,7 @@ MADE_AGAIN = "remove it, and it will be created again"  # advice about a damaged
 
 
 def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
-    """Write a file atomically: under a temporary name first, and renamed once it is complete.
+    """Write a file atomically: it has a temporary name until it is complete.
 
     Args:
         path: path of the file, in an existing folder; an existing file is replaced.

@@ -69,8 +69,8 @@ class Dataset(dataset.Dataset):
 
         The frames are cleaned by the same SQL as files. If a user has rated an item several times, only the latest
         rating is used. A row is dropped if it lacks an id, a rating or a time, if its rating is outside the scale, or
-        if its time is impossible: in the future, or before 1990 (`earliest` sets another limit). The frames themselves
-        are not changed.
+        if its time is impossible: in the future, or before 1990 (the argument `earliest` changes this limit). The
+        frames themselves are not changed.
 
         Args:
             frame: data frame with a row for each interaction.

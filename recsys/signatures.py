@@ -1,4 +1,4 @@
-"""Names and types of the settings that a constructor takes, from its signature, and checks of values against types."""
+"""Settings of a constructor: their names and types, read from its signature, and checks of values against the types."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def described(hint: Any) -> str:
 
 @cache
 def _validator(hint: Any) -> TypeAdapter:
-    """Return the pydantic validator of a type; cached, because building it takes longer than most other checks."""
+    """Return the pydantic validator of a type; cached, because building it is slower than most checks."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(hint)

@@ -112,7 +112,7 @@ def coverage(exposure: np.ndarray) -> float:
     Ge et al., "Beyond Accuracy: Evaluating Recommender Systems by Coverage and Serendipity", RecSys 2010.
 
     Args:
-        exposure: int (n_items,) number of lists that contain each item; all items that can be listed are included.
+        exposure: int (n_items,) for each item that can be listed, the number of lists that contain it, which may be 0.
     """
     return float((exposure > 0).mean())
 

@@ -80,10 +80,10 @@ def _top_k_of_block(scores: np.ndarray, users: np.ndarray, k: int, seed: int) ->
 
 
 def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return for each row, float32 (B, 1), a finite lower bound of its k best finite scores that few others reach.
+    """Return a finite lower bound of the k best finite scores of each row, float32 (B, 1).
 
-    The bound is the k-th largest of the maxima of disjoint groups of items, which is cheaper to find than the k-th
-    largest of all scores.
+    Few other scores reach the bound. It is the k-th largest of the maxima of disjoint groups of items, which is cheaper
+    to find than the k-th largest of all scores.
     """
     n_items = scores.shape[1]
     n_groups = max(256, 4 * k, n_items // 64)  # many groups, so that the best items seldom share one

@@ -82,7 +82,7 @@ class TrainingData(pl.LightningDataModule):
 
 
 class EpochLoader:
-    """Iterates over the batches of the trainer's current epoch or, if `steps_per_call` is above 1, over lists of these.
+    """Iterates over the batches of the trainer's current epoch or, if `steps_per_call` is above 1, lists of batches.
 
     Each list has `steps_per_call` batches; the last one can be shorter. The length of the loader is the number of
     batches, or of lists.

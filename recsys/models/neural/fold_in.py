@@ -140,7 +140,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         return sums / np.sqrt(np.maximum(history.lengths, 1), dtype=np.float32)[:, None]
 
     def _with_users(self, history: History) -> NeuralModule:
-        """Return a copy of the module whose users are those of the given histories; all other weights are shared."""
+        """Return a copy of the module whose users are those of the given histories; it shares all other weights."""
         regression = cast(np.ndarray, self.regression)
         x = self._features(history)
         embeddings = torch.from_numpy(x @ regression[:-1] + regression[-1])

@@ -243,7 +243,7 @@ class HistoryModule(NeuralModule):
 
     @abstractmethod
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return a vector for each user, (B, h), where h is any fixed width; finite for empty histories too."""
+        """Return a vector of any fixed width h for each user, (B, h), which must be finite even for empty histories."""
 
     @abstractmethod
     def item_embeddings(self) -> Tensor:

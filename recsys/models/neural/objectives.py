@@ -129,8 +129,8 @@ class BPR(Sampled):
 class SampledSoftmax(Sampled):
     """Cross-entropy over a positive and its negatives, with the logQ correction.
 
-    The logit of each item is reduced by the log probability of drawing this item as a negative. This applies to the
-    positive too, so the correction changes nothing if negatives are drawn uniformly.
+    From the logit of each item, the positive included, the log probability of drawing this item as a negative is
+    subtracted. If negatives are drawn uniformly, the correction therefore changes nothing.
 
     Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model",
     IEEE TNN 2008; Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys
@@ -194,7 +194,7 @@ def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
 
     Args:
         logits: float (B, C) logits of C items for each user.
-        positives: the users' positives; `items` are columns of `logits`.
+        positives: the users' positives; `items` are column indices into `logits`.
     """
     normalisers = torch.logsumexp(logits, dim=1)  # (B,)
     return (normalisers[positives.rows] - logits[positives.rows, positives.items]).mean()
@@ -214,7 +214,7 @@ def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: T
 
     Args:
         logits: float32 (B, C) logits of the C items of the sample for each user.
-        positives: the users' positives; `items` are columns of `logits`.
+        positives: the users' positives; `items` are column indices into `logits`.
         log_included: float32 (C,) log p of each item of the sample.
     """
     own = (positives.rows, positives.items)

@@ -55,7 +55,7 @@ def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor
 
 @contextmanager
 def lost_processes_explained() -> Iterator[None]:
-    """Turn the errors that occur after a process is lost, as by a signal or a network failure, into a `UserError`.
+    """Turn errors that follow the loss of a process, by a signal or a network failure, into a `UserError`.
 
     Raises:
         UserError: a process was lost.

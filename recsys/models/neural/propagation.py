@@ -114,7 +114,7 @@ class PropagatingModule(EmbeddingModule):
 
 
 class PropagatingRecommender(EmbeddingRecommender, ScoresByProducts):
-    """A deep model whose module is a `PropagatingModule`.
+    """A deep model that propagates embeddings through the graph of users and items; see `PropagatingModule`.
 
     Args:
         embedding_dim: dimension of the embeddings.

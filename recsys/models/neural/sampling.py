@@ -143,7 +143,7 @@ class Share:
 
     @property
     def stream(self) -> int:
-        """Return a number that sets the seeds of processes apart: always 0 here, since all draw the same epoch."""
+        """Return the number that is hashed into the seed of an epoch: 0 in all processes, which draw the same epoch."""
         return 0
 
     def fair(self, n_rows: int) -> int:

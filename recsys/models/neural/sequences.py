@@ -69,7 +69,7 @@ class SequenceModule(HistoryModule):
 
     @abstractmethod
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """Return the state after each interaction, (P, h), computed from it and the same user's earlier interactions.
+        """Return the state after each interaction, (P, h), from this and earlier interactions of the same user.
 
         Args:
             history: histories of users, each with at least one and at most `max_length` interactions; P in all.

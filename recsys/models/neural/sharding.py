@@ -266,7 +266,7 @@ class ShardedByUser(DDPStrategy):
         super()._configure_launcher()
 
     def _tables(self) -> dict[str, UserTable]:
-        """Return the tables of users by the names of their weights."""
+        """Return the module's tables of users, by the names of their weights."""
         return user_tables(cast(pl.LightningModule, self.lightning_module))
 
     def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:

@@ -85,7 +85,7 @@ def summary(measured: list[tuple[np.ndarray, np.ndarray]], monitor: Monitor) -> 
 
 
 def _gathered(measured: list[Any], trainer: pl.Trainer) -> list[Any]:
-    """Return the results of `measure` of all processes, in every process."""
+    """Return, in every process, the results that `measure` returned in all processes."""
     if trainer.world_size == 1:
         return measured
     by_process: list[Any] = [None] * trainer.world_size
