@@ -24,7 +24,7 @@ __all__ = ["Dataset", "evaluate", "load", "load_movielens", "models", "serve", "
 
 
 def __getattr__(name: str) -> Any:
-    """Import an attribute of the package, which must be a name in `__all__`, when it is first used.
+    """Import a name in `__all__` when it is first used as an attribute of the package.
 
     Raises:
         AttributeError: `name` is not in `__all__`.

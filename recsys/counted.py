@@ -1,4 +1,4 @@
-"""Text for messages such as `1 film` or `2,000 films`."""
+"""Numbers with nouns in messages, such as `1 film` or `2,000 films`."""
 
 from __future__ import annotations
 

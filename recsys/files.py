@@ -169,7 +169,7 @@ def as_arrays(name: str, value: np.ndarray | sparse.csr_matrix) -> dict[str, np.
 
 
 def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | sparse.csr_matrix:
-    """Return the array or CSR matrix from which `as_arrays` made the arrays under a name.
+    """Return the array or CSR matrix with a name; this reverses `as_arrays`.
 
     Raises:
         KeyError: `arrays` has neither an array nor a CSR matrix under this name.

@@ -258,7 +258,7 @@ def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
 
     Args:
         frame: the data frame.
-        argument: name of the argument that was the data frame, for messages.
+        argument: name of the argument of `from_frame` that is this data frame, for messages.
         columns: names of the columns.
 
     Raises:

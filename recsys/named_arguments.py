@@ -26,9 +26,9 @@ FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # files that data
 
 @contextmanager
 def naming_arguments() -> Iterator[None]:
-    """Make messages of `UserError` raised in the `with` block name arguments of functions in place of config settings.
+    """Replace config settings by function arguments in the message of a `UserError` raised in the `with` block.
 
-    In the messages, a temporary file is also replaced by the argument whose data frame was written to it.
+    The path of a temporary file is replaced by the argument whose data frame was written to the file.
     """
     try:
         yield

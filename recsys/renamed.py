@@ -1,4 +1,7 @@
-"""Current names for the former names in saved runs, saved models and configs; these are supported for one version."""
+"""Conversion of former names in saved runs, saved models and configs to current names.
+
+A former name is supported for one version.
+"""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> Non
 
 
 def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) -> None:
-    """The scores of a user without a history are item counts or, if the model predicts ratings, within the scale.
+    """A user without a history has item counts as scores or, if the model predicts ratings, ratings within the scale.
 
     Item counts are required only if the model uses histories. The presence of users without a history in a query must
     then not change the scores of the other users.
@@ -420,7 +420,7 @@ CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
 
 
 def _with_epochs(model: Recommender, max_epochs: int) -> Recommender:
-    """Return an untrained model with the same settings, except for `max_epochs` if the model has this setting."""
+    """Return an untrained model with the same settings; if `max_epochs` is among them, it gets the given value."""
     settings = model.hyperparameters()
     return type(model)(**settings | ({EPOCHS: max_epochs} if EPOCHS in settings else {}))
 

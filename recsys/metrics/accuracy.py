@@ -54,7 +54,7 @@ def accuracy_metrics(ranks: np.ndarray, relevant: History, ks: Sequence[int]) ->
     """Compute all metrics of `ACCURACY` at each k.
 
     Args:
-        ranks: int64 (n,) rank of each relevant item in a list of the largest k, 0 if not listed; see `ranks_in_lists`.
+        ranks: int64 (n,) rank of each relevant item in a list of length `max(ks)`; see `ranks_in_lists`.
         relevant: relevant items of the B queries, n in total and at least one for each query.
         ks: list lengths.
 
@@ -111,7 +111,7 @@ def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
 
 def discount(ranks: np.ndarray) -> np.ndarray:
-    """Return the discounted gain of a hit at each of some ranks (n,), which count from 1: 1 / log2(1 + rank)."""
+    """Return the gain of a hit at each rank, 1 / log2(1 + rank); the ranks (n,) count from 1."""
     return 1 / np.log2(1 + ranks)
 
 
@@ -169,7 +169,7 @@ def auc(ranked: np.ndarray, relevant: History) -> np.ndarray:
 
 
 def _lead(row: np.ndarray, scores: np.ndarray) -> int:
-    """Sum, over `scores`, how many more items score lower than the score than score higher.
+    """Return the sum, over `scores`, of the number of items with lower scores minus that of items with higher scores.
 
     Args:
         row: (n_items,) the scores of all items.

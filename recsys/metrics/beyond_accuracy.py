@@ -8,10 +8,11 @@ _SMOOTHING = 0.01  # alpha of `miscalibration`: keeps the divergence finite if t
 
 
 def novelty(top: np.ndarray, item_counts: np.ndarray, n_users: int) -> np.ndarray:
-    """Compute the mean self-information of the listed items, in bits: log2(users / raters of the item).
+    """Compute the mean self-information of the listed items, in bits.
 
-    Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 2010. An item without
-    ratings counts as rated by one user; an empty list has the value 0.
+    The self-information of an item is log2(n_users / number of users who rated it); an item without ratings counts as
+    rated by one user. An empty list has the value 0. Zhou et al., "Solving the apparent diversity-accuracy dilemma of
+    recommender systems", PNAS 2010.
 
     Args:
         top: int (B, k) item codes in each list, padded with -1.
@@ -74,9 +75,9 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
         sum over g of p(g|u) log(p(g|u) / q~(g|u)),  q~ = (1 - alpha) q + alpha p,  alpha = 0.01
 
-    where p(g|item) is 1 / n for each of an item's n genres g, q is the mean of p(g|item) over the list, and p, or
-    p(g|u), is the mean of p(g|item) over the history of user u. Items without genres do not count in the means. If the
-    list has no genres, the value is log(1 / alpha); if the history has none, it is 0.
+    where p(g|item) is 1 / n for each of an item's n genres g, q is the mean of p(g|item) over the list, and p =
+    p(g|u) is its mean over the history of user u. Items without genres do not count in the means. If the list has no
+    genres, the value is log(1 / alpha); if the history has none, it is 0.
 
     Args:
         top: int (B, k) item codes in each list, padded with -1.
@@ -132,7 +133,7 @@ def gini(exposure: np.ndarray) -> float:
 
 
 def _mean_over_list(values: np.ndarray, top: np.ndarray) -> np.ndarray:
-    """Return the mean of `values`, one for each item (n_items,), over each list (B, k); 0 for an empty list."""
+    """Average the items' values (n_items,) over each list (B, k); 0 for an empty list."""
     listed = top >= 0
     return np.where(listed, values[top], 0.0).sum(axis=1) / np.maximum(listed.sum(axis=1), 1)
 

@@ -12,7 +12,7 @@ ORDERED = (
 
 
 def direction(metric: str) -> int:
-    """Return 1 if larger values of a metric are better, -1 if smaller values are, and 0 if there is no such direction.
+    """Return 1 if larger values of a metric are better, -1 if smaller values are, and 0 if neither holds.
 
     Args:
         metric: name of the metric, with or without the list length, the protocol and the subset of queries, as in

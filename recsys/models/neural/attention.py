@@ -13,7 +13,7 @@ from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slice
 
 
 class SimilarLengths:
-    """Groups of sequences of similar length; each sequence is padded on the right to the longest of its group.
+    """Groups of sequences of similar length; each is padded on the right to the length of the longest in its group.
 
     Padding comes after the real positions, so under a causal mask no real position attends to it. Padding may therefore
     have any values, and needs no mask of its own.

@@ -119,7 +119,7 @@ class PaddedHistoryBatch(HistoryBatch):
 
     @classmethod
     def from_padded(cls, query: PaddedQuery, weights: Tensor) -> PaddedHistoryBatch:
-        """Return a batch of the histories of a query, which are shifted to have their padding on the right.
+        """Build a batch from a query whose histories are padded on the left; in the batch, the padding is on the right.
 
         Args:
             query: a query whose `items` are histories with padding on the left.

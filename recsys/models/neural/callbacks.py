@@ -32,7 +32,7 @@ class EpochSeeds(Callback):
         self.seed = seed
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin with the epoch after that of the checkpoint; with `max_steps`, Lightning would continue the latter."""
+        """Let a resumed run begin a new epoch; with `max_steps`, Lightning would continue that of the checkpoint."""
         loop = trainer.fit_loop
         loop.epoch_progress.current.completed = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         loop.epoch_loop.restarting = False
@@ -123,13 +123,13 @@ class TrainingCurves(Callback):
         self.last_step = 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock before the epoch is drawn, so that its time includes the drawing."""
+        """Start the clock before the epoch is drawn, so that the epoch's time includes the drawing."""
         self.started = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log about every `LOG_EVERY_N_STEPS` steps and at the end of each epoch; at this end, also log the speed."""
+        """Log about every `LOG_EVERY_N_STEPS` steps; at the end of an epoch, log in any case, and include the speed."""
         ends_epoch = batch_idx + 1 == trainer.num_training_batches
         if not ends_epoch and trainer.global_step // LOG_EVERY_N_STEPS == self.last_step // LOG_EVERY_N_STEPS:
             return

@@ -22,7 +22,7 @@ FEATURES_WEIGHT = 0.3  # of an item's binary features, relative to its sentence 
 class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
     """A recommender whose module embeds items from their metadata, including items that are added after training.
 
-    A subclass must list this class before the recommender that it extends in its base classes.
+    In its base classes, a subclass must list this class before the recommender that it extends.
 
     Attributes:
         content: the metadata of items, from which the module is built.
@@ -63,7 +63,7 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
 
 
 class FeatureEmbedding(nn.Module):
-    """Embeds rows with binary features: the sum of the features' vectors, divided by the square root of their number.
+    """Embeds rows with binary features: the sum of the features' vectors over the square root of their number.
 
     Args:
         features: CSR (n, f), nonzero where a row has a feature.
@@ -81,7 +81,7 @@ class FeatureEmbedding(nn.Module):
         self.table = nn.Parameter(table)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Return the embeddings (B, d) of the rows with the numbers `chosen`, int64 (B,); zero without features.
+        """Return the embeddings (B, d) of the rows with these numbers, int64 (B,); zero for a row without features.
 
         Rows with few features are padded with features of weight zero, so that shapes are known without waiting for a
         GPU.

@@ -45,8 +45,8 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     Attributes:
         trained: bool (n_users,) whether a user has training interactions.
-        regression: float32 (d + 1, m) W, followed by the intercept as the last row. The result is a row of each of the
-            module's tables of users, side by side, so m is the sum of their widths. None in models saved by earlier
+        regression: float32 (d + 1, m) W, followed by the intercept as the last row. If the module has several tables of
+            users, W predicts their rows side by side, and m is the sum of their widths. None in models saved by earlier
             versions, which score all new users like the average user.
     """
 
@@ -66,7 +66,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     @property
     def scores_new_users(self) -> bool:
-        """See `Recommender.scores_new_users`; false for a model of ratings, which the regression ignores."""
+        """See `Recommender.scores_new_users`; false if the model predicts ratings: the regression ignores them."""
         return self.regression is not None and not self.predicts_ratings
 
     def falls_back(self, query: Query) -> np.ndarray:

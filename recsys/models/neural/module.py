@@ -102,15 +102,15 @@ class NeuralModule(pl.LightningModule, ABC):
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Return the loss of a batch.
 
-        Without automatic optimisation, the batch is a list of batches (see `TrainingData`): this method
-        takes an optimisation step on each of them, and returns the loss of the last.
+        Without automatic optimisation, the batch is a list of batches (see `TrainingData`): this method takes an
+        optimisation step on each of them, and returns the loss of the last.
         """
         if self.automatic_optimization:
             return self._loss(batch)
         return self._several_steps(batch)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser and, unless the learning rate is constant, its schedule, which changes it by step."""
+        """Return the optimiser and, unless the learning rate is constant, a schedule that is advanced every step."""
         optimizer = self.optimization.build(self, self.parameter_groups())
         if self.optimization.lr_schedule == "constant":
             return optimizer

@@ -139,7 +139,7 @@ class GBCE(SampledNextItem):
     Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
     Sampling", RecSys 2023, equations 13 to 16. sigmoid(s) of the next item is raised to the power
     b = a (t (1 - 1 / a) + 1 / a), where a is the number of negatives divided by the number of items that can be drawn,
-    without the next item. This corrects the overconfidence caused by a small number of negatives.
+    not counting the next item. This corrects the overconfidence caused by a small number of negatives.
 
     Unlike in the paper, s is the logit plus log(b / n), the log-odds of an average item. Without this constant, the
     vectors first learn it as a component that all of them have in common. This component masks the differences between

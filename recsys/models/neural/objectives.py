@@ -53,7 +53,7 @@ class Objective(ABC):
 
     @abstractmethod
     def epoch(self, train: Interactions, draw: Draw) -> Epoch:
-        """Return the batches of an epoch, this process's share of each; they must depend only on `train` and `draw`."""
+        """Return this process's share of the batches of an epoch; they must depend only on `train` and `draw`."""
 
     @abstractmethod
     def loss(self, module: Any, batch: Any) -> Tensor:

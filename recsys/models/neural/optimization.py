@@ -68,7 +68,7 @@ class Optimization:
 
 
 def has_sparse_gradients(module: nn.Module) -> bool:
-    """Return whether an embedding table of the module has sparse gradients: only rows that a step has looked up."""
+    """Return whether an embedding table has sparse gradients, which contain only the rows that a step looked up."""
     return any(getattr(part, "sparse", False) for part in module.modules())
 
 

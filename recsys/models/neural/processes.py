@@ -34,7 +34,7 @@ def of_each(values: Tensor) -> Tensor:
 
 
 def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor:
-    """Return, in the first process, the rows of all processes; in the others, the given rows. Both are on the CPU.
+    """Return, in the first process, the rows of all processes; in the others, the given rows. The result is on the CPU.
 
     Args:
         rows: (n, ...) the rows of this process.

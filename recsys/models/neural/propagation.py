@@ -105,11 +105,11 @@ class PropagatingModule(EmbeddingModule):
         return dot(self.propagated_users[queries.users], vectors if items is None else vectors[items])
 
     def user_embeddings(self) -> Tensor:
-        """Return e_u, (n_users, d)."""
+        """Return the stored embeddings of users after propagation, e_u: (n_users, d)."""
         return self.propagated_users[:-1]
 
     def item_embeddings(self) -> Tensor:
-        """Return e_i, (n_items, d)."""
+        """Return the stored embeddings of items after propagation, e_i: (n_items, d)."""
         return self.propagated_items
 
 

@@ -394,10 +394,10 @@ class NeuralRecommender(Recommender):
             check_sharding(module, type(self).__name__, trainer.get("gradient_clip_val"), trainer.get("precision"))
 
     def _check_memory(self, train: Dataset) -> None:
-        """Check that the intermediate results of a training step fit in memory; by default, check nothing.
+        """Check that what a training step needs besides the weights fits in memory; by default, check nothing.
 
         Raises:
-            UserError: they do not fit.
+            UserError: it does not fit.
         """
 
     def _check_weights(self, train: Dataset, context: FitContext) -> None:
@@ -419,7 +419,7 @@ class NeuralRecommender(Recommender):
 
 
 def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | None:
-    """Return the class in the annotation of a model's `module`; None if it is abstract, or not annotated."""
+    """Return the class with which a model annotates `module`; None if it is abstract, or there is no annotation."""
     for cls in model.__mro__:
         name = get_annotations(cls).get("module")
         declared = vars(sys.modules[cls.__module__]).get(name) if isinstance(name, str) else name

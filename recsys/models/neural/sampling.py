@@ -75,7 +75,7 @@ class NegativeSampler:
             ratings are never drawn: 1 draws in proportion to the number of ratings, and word2vec uses 0.75.
 
     Attributes:
-        log_q: float32 (n_items,) log probability of drawing each item; repeated draws (see `draw`) are ignored.
+        log_q: float32 (n_items,) log probability of drawing each item, as if draws of positives were not repeated.
 
     Raises:
         UserError: a user has rated every item that can be drawn.
@@ -234,7 +234,7 @@ class SampledEpoch:
 
     @property
     def positives_per_batch(self) -> int:
-        """Return the number of positives in a batch over all processes, which each process has an equal share of."""
+        """Return the number of positives in a batch over all processes, each of which has an equal share."""
         return self.draw.share.fair(self.draw.batch_size // (1 + self.n_negatives))
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ class SequenceModule(HistoryModule):
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
-        max_length: maximum number of items that are read; of a longer history, only the latest are.
+        max_length: maximum number of items that are read; of a longer history, only the latest items are read.
         **training: see `NeuralModule`.
     """
 
@@ -61,7 +61,7 @@ class SequenceModule(HistoryModule):
 
     @abstractmethod
     def item_table(self) -> Tensor:
-        """Return the vectors of items, (n_items, h): inputs of the model, and multiplied with its states for scores.
+        """Return the vectors of items, (n_items, h), which the model reads as inputs and multiplies with its states.
 
         Objectives call this once per training step. Scoring calls `item_embeddings`, which a module can override to
         return vectors that `refresh` has computed.
@@ -129,7 +129,7 @@ class ItemSampler:
 
     Attributes:
         n_items: number of items that can be drawn.
-        log_q: float32 (n_items,) log probability of each item of the catalogue in a draw.
+        log_q: float32 (n_items,) log probability of drawing each item of the catalogue.
     """
 
     positions_per_draw = 128  # size of a group, for which the vectors of the negatives are gathered once
@@ -142,7 +142,7 @@ class ItemSampler:
         self.log_q = self.weights.log().float()
 
     def draw(self, n_positions: int, generator: torch.Generator) -> Tensor:
-        """Draw negatives for all groups of `n_positions` positions in total: int64 (n_groups, n_negatives)."""
+        """Draw negatives for each group of positions, int64 (n_groups, n_negatives); the last group may be smaller."""
         shape = (ceil(n_positions / self.positions_per_draw), self.n_negatives)
         drawn = torch.multinomial(self.weights, shape[0] * shape[1], replacement=True, generator=generator)
         return drawn.view(shape)
@@ -194,7 +194,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
     """A deep model that learns from the order of ratings, so the training ratings must have times.
 
     Args:
-        max_length: maximum number of items of a history that are read; of a longer one, only the latest are.
+        max_length: maximum number of items that are read; of a longer history, only the latest items are read.
         loss: name of an objective, a key of the model's `objectives`.
         n_negatives: number of items drawn for each group of consecutive positions, for losses with negatives.
         calibration: correction of scores, in the loss `gbce` only, for the share of items that are drawn: 0 is the log

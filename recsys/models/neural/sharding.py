@@ -125,7 +125,7 @@ class OwnUsers(Share):
         return values
 
     def whole(self, rows: Tensor) -> Tensor:
-        """Return the rows of all users and of the unknown user in the first process, the given rows in the others.
+        """Return the rows of all users and of the unknown user in the first process, and the given rows in the others.
 
         The result is on the CPU. All processes must call this together.
 
@@ -146,7 +146,7 @@ class OwnUsers(Share):
 
     @property
     def stream(self) -> int:
-        """See `Share.stream`; returns `rank`, so that each process draws other random numbers."""
+        """See `Share.stream`; returns `rank`, so that each process draws different random numbers."""
         return self.rank
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
@@ -182,7 +182,7 @@ class ShardedByUser(DDPStrategy):
     def assign(self, train: Dataset) -> OwnUsers:
         """Assign users to processes, and return the users of this process.
 
-        This needs processes that are connected already. The result is also stored as `share`, which other methods use.
+        The processes must be connected already. The result is also stored as `share`, which other methods use.
 
         Args:
             train: training interactions of all users, or of this process's users only. In the second case,
@@ -196,7 +196,7 @@ class ShardedByUser(DDPStrategy):
         return self.share
 
     def divide(self, user_counts: np.ndarray) -> OwnUsers:
-        """Divide users among processes, given their numbers of ratings (n_users,), and return those of this process."""
+        """Divide users among processes by their numbers of ratings, (n_users,), and return this process's users."""
         users = shards(user_counts, self.world_size)
         return OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
 
@@ -226,7 +226,7 @@ class ShardedByUser(DDPStrategy):
         return super()._setup_model(model)
 
     def on_exception(self, exception: BaseException) -> None:
-        """Let SIGTERM end a process that was started for the fit without a message.
+        """Let SIGTERM silently end a process that was started for the fit.
 
         The first error has already been reported.
         """
