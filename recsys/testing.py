@@ -443,7 +443,7 @@ def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
 
 
 def _require(condition: bool, sentence: str) -> None:
-    """Raise an AssertionError with a message unless a condition is true; unlike `assert`, also under `python -O`."""
+    """Raise an AssertionError with the given sentence if the condition is false, even under `python -O`."""
     if not condition:
         raise AssertionError(sentence)
 

@@ -24,10 +24,10 @@ def ranking_metrics(
     """For each query, rank the candidates that the user has not rated, and compute the accuracy of the ranked list.
 
     Args:
-        scores: float32 (B, n_items) scores for each query; not changed.
+        scores: float32 (B, n_items) scores for each of B queries; not changed.
         holdout: the held-out ratings, the users' histories and the candidates.
         ks: list lengths.
-        rows: int64 (B,) positions of these queries in the holdout, or None if they are all of its queries, in order.
+        rows: int64 (B,) positions in the holdout of the queries that are scored; None if these are all of its queries.
 
     Returns:
         A float64 array (B,) for each metric of `ACCURACY` and each k of `ks`, with keys such as `hr@10`.

@@ -110,11 +110,11 @@ class HistoryBatch(NamedTuple):
 
 
 class PaddedHistoryBatch(HistoryBatch):
-    """Histories of B users, padded on the right to L interactions each, for exported graphs; P = B L.
+    """Histories of B users, padded on the right to L interactions each, for exported graphs.
 
-    Padding has item 0 and weight 0. It comes after a user's interactions, so states of sequence models do not depend on
-    it. Unlike in a packed batch, shapes do not depend on the lengths, so `host_lengths` is empty. All ratings are 1,
-    and there are no times.
+    In the shapes of `HistoryBatch`, P is thus B L. Padding has item 0 and weight 0. It comes after a user's
+    interactions, so states of sequence models do not depend on it. Unlike in a packed batch, shapes do not depend on
+    the lengths, so `host_lengths` is empty. All ratings are 1, and there are no times.
     """
 
     @classmethod

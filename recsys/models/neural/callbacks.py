@@ -32,7 +32,7 @@ class EpochSeeds(Callback):
         self.seed = seed
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Let a resumed run begin a new epoch; with `max_steps`, Lightning would continue that of the checkpoint."""
+        """In a resumed run, begin a new epoch; with `max_steps`, Lightning would continue the checkpoint's epoch."""
         loop = trainer.fit_loop
         loop.epoch_progress.current.completed = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         loop.epoch_loop.restarting = False

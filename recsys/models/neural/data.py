@@ -60,7 +60,7 @@ class TrainingData(pl.LightningDataModule):
         self.objective.bind(self.interactions)
 
     def teardown(self, stage: str) -> None:
-        """After a fit sharded by user, collect the rows of all users; see `ShardedByUser.restore_tables`."""
+        """After a fit sharded by user, complete the tables of users; see `ShardedByUser.restore_tables`."""
         strategy = cast(pl.Trainer, self.trainer).strategy
         if isinstance(strategy, ShardedByUser):
             strategy.restore_tables()

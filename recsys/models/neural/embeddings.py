@@ -78,7 +78,7 @@ class UserTable(nn.Embedding):
 
     @torch.no_grad()
     def _draw(self, std: float) -> None:
-        """Draw the rows from a normal distribution; the values of a row do not depend on which others are held."""
+        """Draw the rows from a normal distribution; a row does not depend on which other rows the table holds."""
         if self.own is None or self.weight.is_meta:
             nn.init.normal_(self.weight, std=std)
             return

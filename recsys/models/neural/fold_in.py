@@ -32,7 +32,7 @@ PENALTY = 100  # users
 
 
 class FoldsIn(EmbeddingRecommender, ReadsHistories):
-    """A model with an embedding for each training user that also scores new users, by fold-in (see the module).
+    """A model with an embedding for each training user; it scores new users by fold-in (see the module's docstring).
 
     Args:
         prior_strength: strength of the prior for users unseen in training; see `ReadsHistories`.

@@ -59,7 +59,7 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of items for B queries or, if the objective predicts ratings, ratings minus the mean rating.
+        """Return logits for B queries or, if the objective predicts ratings, predictions minus the mean rating.
 
         Args:
             queries: the users and their histories.

@@ -1,4 +1,4 @@
-"""Base classes of models that score by embeddings which are propagated through the graph of users and items."""
+"""Base classes of models that propagate embeddings through the graph of users and items, and score by the results."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class OwnUsers(Share):
     process divides its samples evenly among the steps.
 
     Attributes:
-        users: user codes of each process, in ascending order.
+        users: for each process, the range of its user codes; the ranges are in ascending order.
         device: device of the training.
     """
 
