@@ -336,7 +336,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
     """After a warm start, scores are those of the earlier model, even if user codes change and there is a new user.
 
     Scores are compared only for models with the setting `lr`, a learning rate, which is set so low that another epoch
-    hardly changes the scores. A model that cannot continue from another one must raise `UserError`.
+    hardly changes the scores. A model that cannot continue from an earlier model must raise `UserError`.
     """
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])

@@ -27,7 +27,7 @@ def ranking_metrics(
         scores: float32 (B, n_items) scores for each of B queries; not changed.
         holdout: the held-out ratings, the users' histories and the candidates.
         ks: list lengths.
-        rows: int64 (B,) positions in the holdout of the queries that are scored; None if these are all of its queries.
+        rows: int64 (B,) positions of the B queries in the holdout; None if they are all queries of the holdout.
 
     Returns:
         A float64 array (B,) for each metric of `ACCURACY` and each k of `ks`, with keys such as `hr@10`.

@@ -75,9 +75,9 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
         sum over g of p(g|u) log(p(g|u) / q~(g|u)),  q~ = (1 - alpha) q + alpha p,  alpha = 0.01
 
-    where p(g|item) is 1 / n for each of an item's n genres g, q is the mean of p(g|item) over the list, and p =
-    p(g|u) is its mean over the history of user u. Items without genres do not count in the means. If the list has no
-    genres, the value is log(1 / alpha); if the history has none, it is 0.
+    where p(g|item) is 1 / n for each of an item's n genres g. Its mean over the list is q; its mean over the history of
+    user u is p(g|u), for short p. Items without genres do not count in the means. If the list has no genres, the value
+    is log(1 / alpha); if the history has none, it is 0.
 
     Args:
         top: int (B, k) item codes in each list, padded with -1.

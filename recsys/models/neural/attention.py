@@ -99,7 +99,7 @@ class CausalAttention(nn.Module):
 
 
 class ByteDropout(nn.Module):
-    """Dropout whose mask is drawn from random bytes, which is several times as fast on a CPU as `nn.Dropout`.
+    """Dropout whose mask is drawn from random bytes; on a CPU, it is several times as fast as `nn.Dropout`.
 
     Args:
         share: share of the elements that are masked, rounded to a multiple of 1 / 256.

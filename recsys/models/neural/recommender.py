@@ -72,8 +72,8 @@ class NeuralRecommender(Recommender):
         weight_decay: weight decay; see `Optimization`.
         lr_schedule: `constant`, `linear`, `cosine` or `warmup_linear`, over `max_epochs`; see `Optimization`.
         max_epochs: maximum number of passes over the training interactions.
-        patience: number of epochs after which training stops if the monitored validation metric (ndcg@10 or rmse) has
-            not improved.
+        patience: training stops after this number of epochs without an improvement of the monitored metric (ndcg@10 or
+            rmse on the validation data).
         seed: seed of the initialisation, the order of samples, the negatives and dropout.
 
     Raises:

@@ -5,8 +5,8 @@ positives and negatives for its own users only. In a step of n processes,
 
 - the gradients of all weights except the tables of users are averaged over the processes, as in any distributed
   training;
-- a row of a table of users has a gradient only in the process of its user. This gradient is divided by n, so that all
-  weights are updated as if one process had computed the loss of all samples of the step.
+- a row of a table of users has a gradient only in the process of its user. This gradient is divided by n, so that the
+  vectors of users and items are updated as if one process had computed the loss of all samples of the step.
 
 The initial weights do not depend on the number of processes, see `recsys.models.neural.embeddings.only_rows_of`.
 Checkpoints contain the tables of all users, which the first process collects. A training can therefore be resumed with
@@ -270,7 +270,7 @@ class ShardedByUser(DDPStrategy):
         return user_tables(cast(pl.LightningModule, self.lightning_module))
 
     def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:
-        """Yield, for each table of users, its index among the weights, and its optimiser state with changed rows."""
+        """Yield the index of each table of users among the weights, and its optimiser state changed by `change`."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         tables = {id(table.weight) for table in self._tables().values()}
         for number, weight in enumerate(weights):
