@@ -1,6 +1,6 @@
 """Movie recommendation research: data, models, evaluation and studies behind one interface.
 
-The library, whose parts are imported when they are first used:
+Use as a library (submodules are imported on first use):
 
     data = recsys.Dataset.from_frame(frame, user="user", item="film", rating="stars", time="time")
     split = recsys.split(data, "leave_last_out")
@@ -24,10 +24,10 @@ __all__ = ["Dataset", "evaluate", "load", "load_movielens", "models", "serve", "
 
 
 def __getattr__(name: str) -> Any:
-    """Import a part of the library, which is a name in `__all__`, when it is first used.
+    """Import a name in `__all__` when it is first used as an attribute of the package.
 
     Raises:
-        AttributeError: there is no such part.
+        AttributeError: `name` is not in `__all__`.
     """
     if name not in __all__:
         raise AttributeError(f"module 'recsys' has no attribute {name!r}")

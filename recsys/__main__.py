@@ -24,7 +24,7 @@ DESCRIPTION = "Movie recommendation, from raw ratings to tables and a web page. 
 @exit_on_interrupt()
 @exit_on_closed_pipe()
 def main() -> None:
-    """Run the command that `sys.argv` names, importing the module of this command only."""
+    """Run the command that `sys.argv` names; the modules of other commands are not imported."""
     if sys.argv[1:2] == ["train"]:  # whose arguments are Hydra's
         del sys.argv[1]
         runpy.run_path(str(TRAIN), run_name="__main__")

@@ -1,10 +1,10 @@
-"""Numbers with nouns, for messages."""
+"""Numbers with nouns in messages, such as `1 film` or `2,000 films`."""
 
 from __future__ import annotations
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: `1 film`, `2,000 films`.
+    """Return a number followed by its noun: `1 film`, `2,000 films`.
 
     Args:
         n: the number.

@@ -1,4 +1,4 @@
-"""Settings as text: nested settings under dotted names, such as `model.lr`, and quoted values of overrides."""
+"""Settings in the notation of Hydra: dotted names such as `model.lr`, and quoted values of overrides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the values of a nested mapping by their dotted names; lists and empty mappings count as values.
+    """Flatten a nested mapping to a dict with dotted names as keys; lists and empty mappings are not flattened.
 
     Args:
         config: the nested mapping.
@@ -24,5 +24,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def quoted_value(text: str) -> str:
-    """Quote text as the value of an override in Hydra's grammar, in which backslashes count only before a quote."""
+    """Quote text for use as the value of an override in Hydra's grammar.
+
+    In this grammar, a backslash is an escape character only if it precedes a quote.
+    """
     return "'" + re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", r"\'"), text) + "'"

@@ -10,11 +10,14 @@ LARGEST = 2**32 - 1  # largest integer setting: no seed is larger, and no array 
 
 
 class UserError(Exception):
-    """Invalid input. The message is one sentence that says what to do; commands print it and exit with status 2."""
+    """Error in a user's input.
+
+    The message is one sentence that says what to do. Commands print it and exit with status 2.
+    """
 
 
 def one_of(name: str, value: str, choices: Iterable[str]) -> str:
-    """Return a setting's value after checking that it is one of the choices.
+    """Check that a setting's value is one of the allowed choices, and return the value.
 
     Args:
         name: name of the setting, for the message.
@@ -30,7 +33,7 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> str:
 
 
 def check_positive(**settings: float) -> None:
-    """Check that settings, given by name, are finite and above zero.
+    """Check that settings, passed as keyword arguments, are finite and above zero.
 
     Raises:
         UserError: a setting is not a number, is infinite, NaN, zero or negative, or is an integer above `LARGEST`.
@@ -39,7 +42,7 @@ def check_positive(**settings: float) -> None:
 
 
 def check_not_negative(**settings: float) -> None:
-    """Check that settings, given by name, are finite and not negative.
+    """Check that settings, passed as keyword arguments, are finite and not negative.
 
     Raises:
         UserError: a setting is not a number, is infinite, NaN or negative, or is an integer above `LARGEST`.
@@ -48,7 +51,7 @@ def check_not_negative(**settings: float) -> None:
 
 
 def check_finite(**settings: float) -> None:
-    """Check that settings, given by name, are finite.
+    """Check that settings, passed as keyword arguments, are finite.
 
     Raises:
         UserError: a setting is not a number, is infinite or NaN, or is an integer above `LARGEST`.
@@ -57,7 +60,7 @@ def check_finite(**settings: float) -> None:
 
 
 def check_shares(**settings: float) -> None:
-    """Check that settings, given by name, are between 0 and 1.
+    """Check that settings, passed as keyword arguments, are between 0 and 1.
 
     Raises:
         UserError: a setting is not a number, is NaN, below 0 or above 1.
@@ -66,7 +69,9 @@ def check_shares(**settings: float) -> None:
 
 
 def check_seed(**settings: int) -> None:
-    """Check that seeds, given by name, are from 0 to `LARGEST`, which every random number generator accepts.
+    """Check that seeds, passed as keyword arguments, are integers from 0 to `LARGEST`.
+
+    Every random number generator accepts the seeds in this range.
 
     Raises:
         UserError: a seed is not a whole number, is below 0 or above `LARGEST`.

@@ -42,7 +42,7 @@ def missing(package: str, extra: str) -> UserError:
 
 
 def require(extra: str) -> None:
-    """Check that the packages of an extra are installed, so that long work does not fail at its end for lack of them.
+    """Check that the packages of an extra are installed, so that long work does not fail late because one is missing.
 
     Args:
         extra: name of the extra, in `EXTRAS`.
@@ -57,7 +57,7 @@ def require(extra: str) -> None:
 
 @contextmanager
 def naming_extras() -> Iterator[None]:
-    """Turn a failed import of an extra's package inside the `with` block into an error that names the extra to install.
+    """Turn a failed import of an optional package in the `with` block into an error that names the extra to install.
 
     All other exceptions pass unchanged.
 
@@ -76,7 +76,7 @@ def naming_extras() -> Iterator[None]:
 
 
 def _missing_module(error: BaseException | None) -> str | None:
-    """Return the name of the missing module that caused an error; None if the cause is another one."""
+    """Return the name of the missing module that caused an error, or None if no missing module caused it."""
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__
     return None if error is None else error.name

@@ -1,4 +1,4 @@
-"""Atomic writing of files, reading with errors for users, digests, forms of paths, and CSR matrices as plain arrays."""
+"""Atomic writing of files, errors on damaged files, digests, file names, and CSR matrices as plain arrays."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MADE_AGAIN = "remove it, and it will be created again"  # advice about a damaged
 
 
 def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
-    """Write a file atomically, under a temporary name that is then changed to its own.
+    """Write a file atomically: it has a temporary name until it is complete.
 
     Args:
         path: path of the file, in an existing folder; an existing file is replaced.
-        write: function that writes the content, given the file opened in binary mode.
+        write: function that writes the content to its argument, the file opened in binary mode.
     """
     temporary = path.with_name(f"{path.name}.{token_hex(4)}.partial")  # processes of one run may write the same file
     try:
@@ -43,14 +43,14 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
 def move_into_place(finished: Path, place: Path) -> None:
     """Flush a file or folder to disk, then rename it.
 
-    A power failure leaves either the old or the new content in place, complete.
+    After a power failure, `place` has either all of the old content or all of the new.
 
     Args:
         finished: the file or folder, on the same file system as `place`.
-        place: its new path; a file that is there is replaced.
+        place: its new path; an existing file is replaced.
 
     Raises:
-        OSError: `place` is a folder with files, or the disk cannot be written.
+        OSError: `place` is a folder that is not empty, or writing to the disk fails.
     """
     for path in (*finished.rglob("*"), finished):
         _sync(path)
@@ -59,7 +59,7 @@ def move_into_place(finished: Path, place: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to disk."""
+    """Flush to disk the content of a file, or the list of entries of a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -74,17 +74,17 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def reading(path: Path, advice: str = "restore it, or recreate what contains it") -> Iterator[None]:
-    """Turn any exception raised while a file is read and parsed into a `UserError` of one sentence.
+    """Turn any exception in the `with` block, which reads and parses a file, into a `UserError` of one sentence.
 
     A `UserError` passes unchanged.
 
     Args:
         path: the file.
-        advice: what to do if the file is damaged.
+        advice: end of the message, which says what to do about the damaged file.
 
     Raises:
-        UserError: the body of the `with` statement raised an exception. Every kind is caught, since parsers raise many
-            kinds.
+        UserError: the `with` block raised an exception. All exceptions are caught, since parsers raise exceptions of
+            many classes.
     """
     try:
         yield
@@ -96,16 +96,16 @@ def reading(path: Path, advice: str = "restore it, or recreate what contains it"
 
 
 def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame:
-    """Read a whole CSV file that this package has written.
+    """Read a CSV file that this package has written, and check that it is complete.
 
     Args:
         path: the file.
         columns: columns that the file must have.
-        options: options of `pandas.read_csv`.
+        options: further arguments of `pandas.read_csv`.
 
     Raises:
-        UserError: the file is missing, is damaged or lacks a column. A last line without a line end counts as damage,
-            since its last number may lack digits.
+        UserError: the file is missing, is damaged or lacks a column. A file that does not end with a newline counts as
+            damaged, since its last number may lack digits.
     """
     import pandas as pd
 
@@ -120,7 +120,7 @@ def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame
 
 
 def digest_of(files: Iterable[Path]) -> str:
-    """Return the SHA-256, in hexadecimal, of the contents of files, concatenated in the given order."""
+    """Return the hexadecimal SHA-256 digest of the contents of files, concatenated in the given order."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -128,7 +128,10 @@ def digest_of(files: Iterable[Path]) -> str:
 
 
 def package_files(name: str) -> list[Path]:
-    """Return the Python files of a top-level package or module, sorted, without importing it; none if there is none."""
+    """Return the paths of the Python files of a top-level package or module, sorted, without importing it.
+
+    If there is no such package or module, the list is empty.
+    """
     spec = importlib.util.find_spec(name)
     if spec is None:
         return []
@@ -138,20 +141,25 @@ def package_files(name: str) -> list[Path]:
 
 
 def slug(name: str) -> str:
-    """Convert a name to one for a file.
+    """Convert a name to one that can be used as a file name.
 
-    Runs of characters other than letters, digits, `_`, `.`, `=` and `-` become one `_`, which is removed at both ends.
+    Each run of characters other than letters, digits, `_`, `.`, `=` and `-` becomes one `_`. Then every `_` at the
+    beginning and the end is removed.
     """
     return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 
 def short(path: Path) -> Path:
-    """Return a path relative to the working directory if it is inside that directory, else unchanged."""
+    """Return a path inside the working directory as a relative path, and any other path unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def as_arrays(name: str, value: np.ndarray | sparse.csr_matrix) -> dict[str, np.ndarray]:
-    """Return a mapping of names to arrays: an array under `name`, or the four parts of a CSR matrix, as `name.data`."""
+    """Return an array, or the arrays that a CSR matrix consists of, by name.
+
+    An array is returned as `{name: value}`. For a CSR matrix, the keys are `name.data`, `name.indices`, `name.indptr`
+    and `name.shape`.
+    """
     import numpy as np
     from scipy import sparse
 
@@ -161,10 +169,10 @@ def as_arrays(name: str, value: np.ndarray | sparse.csr_matrix) -> dict[str, np.
 
 
 def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | sparse.csr_matrix:
-    """Return the array or CSR matrix that `as_arrays` stored under a name.
+    """Return the array or CSR matrix with a name; this reverses `as_arrays`.
 
     Raises:
-        KeyError: there is none under this name.
+        KeyError: `arrays` has neither an array nor a CSR matrix under this name.
     """
     from scipy import sparse
 

@@ -1,6 +1,6 @@
-"""The library's functions, without configs: build and split a data set, evaluate, load and serve models.
+"""Functions of the library, used without configs: build and split a data set; evaluate, load and serve models.
 
-`import recsys` gives access to all of this: `recsys.Dataset`, `recsys.split`, `recsys.models.EASE`, `recsys.evaluate`.
+`import recsys` gives access to all of these: `recsys.Dataset`, `recsys.split`, `recsys.models.EASE`, `recsys.evaluate`.
 """
 
 from __future__ import annotations
@@ -67,38 +67,38 @@ class Dataset(dataset.Dataset):
     ) -> Self:
         """Build a data set from interactions in a data frame of pandas, polars or PyArrow.
 
-        The frames are cleaned by the SQL that cleans files: a later rating of the same item by the same user replaces
-        an earlier one, and rows are dropped that lack an id, a rating or a time, or whose rating is outside the scale
-        or whose time is impossible (before 1990, unless `earliest` is given, or in the future). The frames themselves
-        are not changed.
+        The frames are cleaned by the same SQL as files. If a user has rated an item several times, only the latest
+        rating is used. A row is dropped if it lacks an id, a rating or a time, if its rating is outside the scale, or
+        if its time is impossible: in the future, or before 1990 (the argument `earliest` changes this limit). The
+        frames themselves are not changed.
 
         Args:
             frame: data frame with a row for each interaction.
             user: name of the column of user ids.
             item: name of the column of item ids.
             rating: name of the column of ratings; None if the frame has interactions without ratings.
-            time: name of the column of times: dates, in UTC unless they have an offset, or time since 1970, in seconds
-                or another unit (see `time_format`); None if the frame has no times.
-            items: data frame with a row for each item: the column named by `item` and any of `title`, `year`, `genres`
-                (lists, or text with a bar between the genres) and further metadata; None takes ids that are text as
-                titles.
-            users: data frame with a row for each user: the column named by `user` and any of `age`, `gender`,
-                `occupation`; or None.
-            scale: lowest and highest possible rating; None takes the first common scale that contains all ratings, such
-                as 1 to 5, otherwise the range of the ratings.
-            time_format: unit of numbers, `s`, `ms`, `us` or `ns`, or format of dates that are text, as for strptime;
-                None recognises units and common formats.
-            decimal: decimal mark of ratings that are text, a point or a comma; None recognises it.
+            time: name of the column of times, which are either dates (in UTC unless they have an offset) or numbers
+                that count seconds, or another unit, since 1970 (see `time_format`); None if the frame has no times.
+            items: data frame with a row for each item. It has the column named by `item` and, optionally, `title`,
+                `year`, `genres` (lists, or text with a bar between the genres) and further metadata. If None, item ids
+                that are text are also used as titles.
+            users: data frame with a row for each user, or None. It has the column named by `user` and, optionally,
+                `age`, `gender` and `occupation`.
+            scale: lowest and highest possible rating. If None, it is the first common scale, such as 1 to 5, that
+                contains all ratings or, if there is none, the range of the ratings.
+            time_format: unit of times that are numbers (`s`, `ms`, `us` or `ns`), or strptime format of dates that are
+                text; None detects units and common formats.
+            decimal: decimal mark, a point or a comma, of ratings that are text; None detects it.
             missing: strings that stand for a missing id, rating or time.
             name: name of the data set.
-            **cleaning: attributes of `recsys.data.clean.Cleaning`, such as `user_core=5`.
+            **cleaning: further arguments are attributes of `recsys.data.clean.Cleaning`, such as `user_core=5`.
 
         Raises:
             UserError: an argument is unknown, a column is missing or cannot be read, or no row is left after cleaning.
 
         Warns:
             UserWarning: rows of interactions were dropped, or rows of users or items are repeated or lack ids; the
-                message counts them by rule.
+                message gives the number of rows for each reason.
         """
         for argument in cleaning:
             one_of("A further argument", argument, settings(Cleaning))
@@ -145,8 +145,8 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
 
     Args:
         release: name of the release, such as `100k`, `1m`, `latest-small` or `32m`, with or without `ml-`.
-        path: folder or zip archive of the release; None takes it from the cache, or downloads it from GroupLens (`100k`
-            otherwise from the package index).
+        path: folder or zip archive of the release. If None, the release is taken from the cache or downloaded from
+            GroupLens; if GroupLens cannot be reached, `100k` is downloaded from the package index.
 
     Raises:
         UserError: there is no such release, it is incomplete, or it cannot be downloaded.
@@ -161,11 +161,12 @@ def split(data: dataset.Dataset, name: str = "leave_last_out", **further: Any) -
 
     Args:
         data: the data set.
-        name: a name in `recsys.data.splitters.SPLITTERS`, such as `leave_last_out` or `ratio`.
-        **further: arguments of the splitter's class, such as `valid=0.1, test=0.1` of `ratio`.
+        name: name of a splitter in `recsys.data.splitters.SPLITTERS`, such as `leave_last_out` or `ratio`.
+        **further: arguments of the splitter's class, such as `valid=0.1, test=0.1` for `ratio`.
 
     Raises:
-        UserError: `data` is no data set, the splitter or a setting is unknown, or the data cannot be split this way.
+        UserError: `data` is not a `Dataset`, the splitter or an argument is unknown, or the data cannot be split in
+            this way.
     """
     if not isinstance(data, dataset.Dataset):
         raise UserError(f"data must be a data set, such as one from Dataset.from_frame (got {type(data).__name__}).")
@@ -183,10 +184,10 @@ def evaluate(
     *,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Measure one or several models on held-out ratings by ranking all items (full ranking).
+    """Evaluate one or several models on held-out ratings by ranking all items (full ranking).
 
     Args:
-        models: a fitted model, which is named by its class, or fitted models by name.
+        models: a fitted model, which is listed under the name of its class, or a mapping of names to fitted models.
         holdout: held-out ratings, such as `split.valid` or `split.test`.
         k: list length, or several list lengths.
         progress: whether to show progress.
@@ -195,7 +196,7 @@ def evaluate(
         A row for each model, indexed by name, and a column for each metric; docs/metrics.md explains the metrics.
 
     Raises:
-        UserError: a model is not fitted or does not fit the data, `holdout` is not a `Holdout`, or `k` is not valid.
+        UserError: a model is not fitted or does not match the data, `holdout` is not a `Holdout`, or `k` is invalid.
     """
     if not isinstance(holdout, Holdout):
         raise UserError(
@@ -212,17 +213,17 @@ def evaluate(
 
 
 def load(directory: str | Path, trusted: bool = False) -> Recommender:
-    """Load a model and its data from a directory that `save` wrote, or from that of a finished run.
+    """Load a model and its data, from a directory that `Recommender.save` wrote or from that of a finished run.
 
     Args:
-        directory: directory that was passed to `Recommender.save`, or the directory of a run of `train.py`, whose data
-            are loaded from the cache or prepared again.
-        trusted: whether to import classes from outside recsys and to unpickle. Both execute code, so set it only for
-            models from a source that you trust.
+        directory: directory that was passed to `Recommender.save`, or directory of a run of `train.py`. The data of a
+            run are loaded from the cache or, if they are not in it, prepared again.
+        trusted: whether classes from outside recsys may be imported, and models unpickled. Both execute code, so set it
+            only for models from a source that you trust.
 
     Raises:
-        UserError: the directory has no model, the model is damaged or cannot be loaded without `trusted`, or the data
-            of the run cannot be prepared or have other users or items than before.
+        UserError: the directory has no model, the model is damaged or cannot be loaded without `trusted`, the data of a
+            run cannot be prepared, or they now have other users or items than during the run.
     """
     directory = Path(directory)
     if not (directory / MANIFEST).is_file():
@@ -241,7 +242,7 @@ def serve(model: Recommender, port: int = 8080, store: str | None = None) -> Non
     Args:
         model: a fitted model, or a loaded one with its data.
         port: TCP port to listen on; 0 for any free port.
-        store: database of feedback, such as `feedback.sqlite`; with None, feedback is lost when the server stops.
+        store: database for feedback, such as `feedback.sqlite`; if None, feedback is lost when the server stops.
 
     Raises:
         UserError: the model has no data, the port is not available, or the extra `web` is not installed.
@@ -255,8 +256,13 @@ def serve(model: Recommender, port: int = 8080, store: str | None = None) -> Non
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
     """Convert a data frame of any supported library to pandas, and check that it has the given columns.
 
+    Args:
+        frame: the data frame.
+        argument: name of the argument of `from_frame` that is this data frame, for messages.
+        columns: names of the columns.
+
     Raises:
-        UserError: it is not a data frame, or lacks a column.
+        UserError: `frame` is not a data frame, or lacks a column.
     """
     if not isinstance(frame, pd.DataFrame):
         try:
@@ -272,7 +278,7 @@ def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _written(frame: pd.DataFrame, file: Path) -> str:
-    """Write a data frame as Parquet, with the elements of lists joined by bars, and return the path of the file."""
+    """Write a data frame to a Parquet file, with the elements of lists joined by bars, and return the file's path."""
     lists = {
         column: ["|".join(map(str, element)) if isinstance(element, list | tuple) else element for element in values]
         for column, values in frame.items()

@@ -1,4 +1,4 @@
-"""How a process ends: at Ctrl-C, at SIGTERM (which schedulers and containers send), and at a closed pipe."""
+"""Clean exits of a process: on Ctrl-C, on SIGTERM (which schedulers and containers send), and on a closed pipe."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ STDOUT = 1  # its file descriptor
 
 
 def exit_on_interrupt_of_imports() -> None:
-    """Exit with status `INTERRUPTED` and the word "Interrupted" at Ctrl-C, until `exit_on_interrupt` takes over.
+    """On Ctrl-C, print "Interrupted." and exit with status `INTERRUPTED`, until `exit_on_interrupt` takes over.
 
-    An exception would end in a traceback, or get lost where a module turns it into an ImportError. SIGTERM needs no
-    handler: by default, it ends a program without a word.
+    This is for Ctrl-C while modules are imported. A KeyboardInterrupt would then end in a traceback, or be lost in a
+    module that turns it into an ImportError. SIGTERM needs no handler: by default, it ends a program without a message.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background may ignore it
         signal.signal(signal.SIGINT, _exit_at_once)
@@ -32,7 +32,7 @@ def _exit_at_once(number: int, frame: object) -> None:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Exit with status `TERMINATED` at a SIGTERM inside the `with` block.
+    """Exit with status `TERMINATED` on a SIGTERM inside the `with` block.
 
     Lightning's own handler, which shuts a fit down gracefully, calls this one afterwards.
     """
@@ -49,7 +49,7 @@ def exit_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def exit_on_interrupt() -> Iterator[None]:
-    """Exit with status `INTERRUPTED` and the word "Interrupted" at Ctrl-C inside the `with` block."""
+    """On Ctrl-C inside the `with` block, print "Interrupted." and exit with status `INTERRUPTED`."""
     if signal.getsignal(signal.SIGINT) is _exit_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -61,7 +61,7 @@ def exit_on_interrupt() -> Iterator[None]:
 
 @contextmanager
 def exit_on_closed_pipe() -> Iterator[None]:
-    """Exit with status `UNREAD`, without a message, when the program that reads stdout has ended, as `head` does."""
+    """Exit with status `UNREAD`, without a message, if the program that reads stdout (such as `head`) has ended."""
     try:
         try:
             yield
@@ -76,7 +76,10 @@ def exit_on_closed_pipe() -> Iterator[None]:
 
 
 def _is_unread() -> bool:
-    """Return whether stdout is a pipe or socket without a reader; the error may be that of another connection."""
+    """Return whether stdout is a pipe or socket that no program reads any more.
+
+    If it is not, the BrokenPipeError comes from another connection.
+    """
     poll = select.poll()
     poll.register(STDOUT, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

@@ -1,6 +1,7 @@
-"""Commands for messages, which a user can type in the same way as the command that started this process.
+"""Command lines to show in messages, in the form in which the user started this process.
 
-How it was started is read from `sys.orig_argv`, since `sys.argv` is changed while train.py runs.
+The form, such as `recsys ...` or `python -m recsys ...`, is read from `sys.orig_argv`, since `sys.argv` is changed
+while train.py runs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from recsys.places import IS_CHECKOUT, TRAIN
 
 
 def recsys_command(*arguments: object) -> str:
-    """Return a command of the package with quoted arguments: `recsys ...` or `python -m recsys ...`."""
+    """Return a command line of the package with quoted arguments: `recsys ...` or `python -m recsys ...`."""
     script = Path(*sys.orig_argv[1:2])
     if script.name == "recsys":
         return _joined(_as_found(script), *arguments)
@@ -23,9 +24,10 @@ def recsys_command(*arguments: object) -> str:
 
 
 def train_command(*arguments: object) -> str:
-    """Return a training command with quoted arguments: `python train.py ...`, `recsys train ...`.
+    """Return a command line for training, with quoted arguments: `python train.py ...` or `recsys train ...`.
 
-    It is `python train.py` only in a checkout, since in an installed package train.py is among the modules.
+    `python train.py ...` is returned only in a checkout, and only if this process was not started by `recsys` itself.
+    An installed package has train.py among its modules, where users do not look for it.
     """
     is_of_package = "recsys" in (Path(argument).name for argument in sys.orig_argv[1:3])
     if is_of_package or not IS_CHECKOUT:
@@ -34,12 +36,12 @@ def train_command(*arguments: object) -> str:
 
 
 def program_command(name: str, *arguments: object) -> str:
-    """Return a command with quoted arguments for a program of this environment."""
+    """Return a command line, with quoted arguments, that runs a program of this Python environment."""
     return _joined(_as_found(Path(sys.executable).with_name(name)), *arguments)
 
 
 def _as_found(program: Path) -> str:
-    """Return a program's name if the shell finds the same file under this name, otherwise its path."""
+    """Return the name of a program if the shell finds the same file under this name, otherwise its path."""
     return program.name if shutil.which(program.name) == str(program) else str(short(program))
 
 

@@ -1,4 +1,4 @@
-"""Errors for users of the library, which name arguments in place of configs' settings such as `model.l2`."""
+"""Error messages for users of the library: they name arguments in place of config settings such as `model.l2`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # files that data
 
 @contextmanager
 def naming_arguments() -> Iterator[None]:
-    """Translate the message of a `UserError` raised in the `with` block: from settings of configs to arguments.
+    """Replace config settings by function arguments in the message of a `UserError` raised in the `with` block.
 
-    Temporary files become the arguments whose data frames were written to them.
+    The path of a temporary file is replaced by the argument whose data frame was written to the file.
     """
     try:
         yield

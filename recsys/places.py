@@ -13,7 +13,7 @@ TRAIN = PROJECT / "train.py"
 
 
 def default_cache() -> str:
-    """Return the default folder of downloads and clean tables.
+    """Return the default path of the cache, the folder of downloads and clean tables.
 
     This is the value of the environment variable `RECSYS_CACHE`, if it is set. Otherwise it is `cache` in the working
     directory for a checkout, or the user's cache folder for an installed package.

@@ -1,4 +1,4 @@
-"""The switch that shows or hides the progress of long work, and repeated calls during such work."""
+"""A switch that shows or hides progress, and repeated calls of a function during long work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _is_shown = ContextVar("is_shown", default=True)
 
 @contextmanager
 def progress_shown(is_shown: bool) -> Iterator[None]:
-    """Show or hide the progress of work, and notes on data, inside the `with` block."""
+    """Show or hide progress, and notes on the data, for all work inside the `with` block."""
     token = _is_shown.set(is_shown)
     try:
         yield
@@ -21,17 +21,17 @@ def progress_shown(is_shown: bool) -> Iterator[None]:
 
 
 def is_progress_shown() -> bool:
-    """Return whether progress and notes are shown in this context; the default is True."""
+    """Return whether progress and notes are shown; True unless `progress_shown` has hidden them."""
     return _is_shown.get()
 
 
 @contextmanager
 def repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call a function repeatedly, in a thread, during the body of a `with` statement.
+    """Call a function repeatedly, in another thread, while the `with` block runs.
 
     Args:
-        action: function to call; the calls end if it raises an exception.
-        seconds: time before the first call, and from the end of each call to the next, in seconds.
+        action: function to call; if it raises an exception, it is not called again.
+        seconds: seconds before the first call, and between the end of a call and the next call.
     """
     ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Progress of one loop: a bar in a terminal, otherwise lines in the log or, if that is off, on stderr."""
+"""Progress of a loop: a bar in a terminal; elsewhere lines in the log or, if its level is above INFO, on stderr."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 class ProgressBar(tqdm):
     """A progress bar of `tqdm`, hidden if `is_progress_shown()` is false.
 
-    Without a terminal, it writes a line every `LINE_SECONDS`.
+    If stderr is not a terminal, it writes a line every `LINE_SECONDS` seconds instead.
 
     Args:
         *arguments: see `tqdm`.
-        unit: plural noun for what is counted; "" for none.
+        unit: plural noun for what is counted, or "" to show no noun.
         disable: whether to hide the bar in any case.
         **options: see `tqdm`.
     """
@@ -41,24 +41,24 @@ class ProgressBar(tqdm):
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """Return the values that a line can show, by name: those of `tqdm`, and the `pace`."""
+        """Return the values that formats such as `LINE` can show, by name: those of `tqdm`, and `pace`."""
         shown = super().format_dict
         rate = shown["rate"] or (shown["n"] - (shown["initial"] or 0)) / max(shown["elapsed"], 1e-9)
         return shown | {"pace": pace(rate)}
 
 
 def pace(rate: float) -> str:
-    """Format a rate, given the count per second, as `12.5 per second` or `1.94 s each`."""
+    """Format a rate, in units per second, as `12.5 per second`, `1.94 s each` or, if it is 0, `none yet`."""
     if rate == 0:
         return "none yet"
     return f"{rate:.1f} per second" if rate >= 1 else f"{1 / rate:.2f} s each"
 
 
 class _Lines:
-    """A file that logs the lines of a progress bar, or prints them on stderr if the log level is above INFO."""
+    """File-like object that logs a progress bar as lines, or prints them on stderr if the log level is above INFO."""
 
     def write(self, text: str) -> None:
-        """Write a line, without the characters that move the cursor."""
+        """Log or print a line, without the characters that move the cursor."""
         line = text.replace(UP, "").strip()
         if line and log.isEnabledFor(logging.INFO):
             log.info("%s", line)

@@ -1,4 +1,7 @@
-"""Former names in saved runs, saved models and configs, mapped to the current names; supported for one version."""
+"""Conversion of former names in saved runs, saved models and configs to current names.
+
+A former name is supported for one version.
+"""
 
 from __future__ import annotations
 
@@ -55,16 +58,16 @@ USER_TABLES = ("users.weight", "user_bias.weight")
 
 
 def current(target: str) -> str:
-    """Return the current name of a class, given its current or a former name."""
+    """Return the current name of a class, given its current name or a former one."""
     return TARGETS.get(target, target)
 
 
 def current_settings(target: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the current name and settings of a class.
+    """Return the current name and settings of a class, given those of this or an earlier version.
 
     Args:
-        target: the name in this or an earlier version.
-        settings: the settings of the constructor in that version; not changed.
+        target: name of the class in this or an earlier version.
+        settings: arguments of the constructor in the same version; not changed.
     """
     name = current(target)
     if name != LIGHTGCN or {*CONTRASTIVE}.isdisjoint(settings):
@@ -75,7 +78,7 @@ def current_settings(target: str, settings: Mapping[str, Any]) -> tuple[str, dic
 
 
 def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Convert the arrays of a saved model to the names and shapes that the current version of its class stores.
+    """Convert the arrays of a saved model to the names and shapes that the current version of its class uses.
 
     Args:
         target: current name of the class.
@@ -95,7 +98,7 @@ def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, n
 
 
 def with_current_targets(config: Any) -> Any:
-    """Return a copy of a nested plain config with the current name in every `_target_`, and the current settings."""
+    """Return a copy of a config (nested dicts and lists) in which each `_target_` has its current name and settings."""
     if isinstance(config, Mapping):
         node = {key: with_current_targets(value) for key, value in config.items()}
         if isinstance(node.get("_target_"), str):

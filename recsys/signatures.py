@@ -1,4 +1,4 @@
-"""The settings of a constructor: their names and types from its signature, and checks of values against them."""
+"""Settings of a constructor: their names and types, read from its signature, and checks of values against the types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @cache
 def settings(called: Callable[..., Any]) -> Mapping[str, Any]:
-    """Return the type of each keyword argument of a class or function, by name; Any for one without an annotation.
+    """Return the types of the keyword arguments of a class or function, by name; Any where there is no annotation.
 
     If a constructor takes `**keywords`, the arguments of its parent class are included. The result is cached, so it
     must not be changed.
@@ -36,7 +36,7 @@ def fits(value: Any, hint: Any) -> bool:
     """Return whether a JSON-able value has the given type.
 
     The check is strict: a bool is not an int, an int is a float, and text is not converted. A list matches any sequence
-    type. The result is True for types that JSON cannot express, such as classes of objects, unless the value is null.
+    type. For a type that JSON cannot express, such as most classes, the result is True unless the value is None.
     """
     if value is None and isinstance(hint, type) and hint not in (Any, NoneType, object):
         return False
@@ -52,7 +52,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def described(hint: Any) -> str:
-    """Return a type as text, such as `float` or `int | None`."""
+    """Return a type hint as text, such as `float` or `int | None`."""
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
     return str(hint).replace("typing.", "").replace("collections.abc.", "")
@@ -60,14 +60,14 @@ def described(hint: Any) -> str:
 
 @cache
 def _validator(hint: Any) -> TypeAdapter:
-    """Return the pydantic validator of a type; cached, because building it takes longer than most other checks."""
+    """Return the pydantic validator of a type; cached, because building it is slower than most checks."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(hint)
 
 
 def _expressible(hint: Any) -> Any:
-    """Replace the parts of a type that JSON cannot express by Any."""
+    """Return a type in which Any replaces the parts that JSON cannot express."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal or hint in (int, float, bool, str, NoneType):
         return hint

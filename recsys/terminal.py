@@ -1,4 +1,4 @@
-"""Output in the terminal, in which square brackets and colons in text are not interpreted as markup."""
+"""Output in the terminal that shows text unchanged: square brackets and colons are not interpreted as markup."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 def terminal(*, stderr: bool = False) -> Console:
-    """Return the console on stdout or stderr, which interprets neither markup (`[bold]`) nor emoji (`:heart:`)."""
+    """Return a console on stdout or stderr that interprets neither markup (`[bold]`) nor emoji (`:heart:`)."""
     return Console(stderr=stderr, markup=False, emoji=False)
 
 
 def working(text: str) -> Status:
-    """Return a context manager that shows a spinner and a text on stderr."""
+    """Return a context manager that shows a spinner with the given text on stderr."""
     return terminal(stderr=True).status(Text(text))
 
 
 def print_figures(header: Sequence[str], rows: Sequence[Sequence[str | Text]], title: str) -> None:
-    """Print a table of figures, whose first column names the rows.
+    """Print a table of numbers; its first column has the names of the rows.
 
     If the terminal is too narrow for all columns, several tables are printed, each with the first column. A cell that
     is still too long is folded.
 
     Args:
         header: names of the columns.
-        rows: cells of the rows, as many as there are columns.
+        rows: cells of each row, one for each column.
         title: title of the table.
     """
     console = terminal()
@@ -45,10 +45,10 @@ def print_figures(header: Sequence[str], rows: Sequence[Sequence[str | Text]], t
 
 
 def _parts(header: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int) -> list[list[int]]:
-    """Distribute columns over tables that each start with the first column and fit the width where possible.
+    """Divide columns among tables, each of which starts with the first column and fits the width if possible.
 
     Returns:
-        Positions of the columns of each table.
+        For each table, the positions of its columns.
     """
     borders = 3  # a space on both sides of a column's text, and a line
     widths = [max(cell_len(str(row[place])) for row in (header, *rows)) + borders for place in range(len(header))]

@@ -1,16 +1,16 @@
 """Checks that every `Recommender` must pass, like scikit-learn's `check_estimator` for estimators.
 
-A model from outside the project is tested in three lines, by any test runner:
+Three lines test a model from outside the project, with any test runner:
 
     from recsys.testing import check_recommender
 
     def test_my_model():
         check_recommender(lambda seed: MyModel(max_epochs=40, seed=seed))
 
-The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items, and odd users odd items.
-The genres of items are `even` and `odd`. A model that predicts ratings also sees low ratings of the other items.
-`CHECKS` lists the checks, which can be run as separate tests on a model that is trained once, as in
-tests/test_contract.py.
+The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: users with even codes rate items with even codes,
+and users with odd codes rate items with odd codes. The genres of items are `even` and `odd`. A model that predicts
+ratings is also trained on low ratings of the other items. `CHECKS` lists the checks, which can also be run as separate
+tests on a model that is trained once, as in tests/test_contract.py.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ def check_recommender(
     """Train a model on a small data set and run all checks on it.
 
     Args:
-        build: function that returns an untrained model, given a seed, with settings that suit a data set of a few
+        build: function that takes a seed and returns an untrained model, with settings that suit a data set of a few
             hundred ratings.
-        expected_failed_checks: names of checks that the model need not pass, with the reason; these are not run.
+        expected_failed_checks: checks that the model need not pass, which are not run: the name of each check with
+            the reason.
 
     Raises:
         AssertionError: the model fails a check; the message describes the failure.
-        ValueError: `expected_failed_checks` has a name that is not the name of a check.
+        ValueError: a key of `expected_failed_checks` is not the name of a check.
     """
     names = {check.__name__ for check in CHECKS}
     if unknown := [name for name in expected_failed_checks if name not in names]:
@@ -71,14 +72,14 @@ def check_recommender(
 
 
 class TrainedModel:
-    """A model that is trained on the checkerboard when a check first needs it, and only once.
+    """A model that is trained on the checkerboard only once, when a check first needs it.
 
     Args:
         build: see `check_recommender`.
 
     Attributes:
         train: the training interactions.
-        given: copy of `train` on which the model is trained, so that changes to its input are noticed.
+        given: copy of `train` on which the model is trained; a comparison with `train` shows whether `fit` changed it.
         valid: one held-out rating of each user.
     """
 
@@ -99,14 +100,14 @@ class TrainedModel:
 
 
 def checkerboard(with_dislikes: bool) -> tuple[Dataset, Holdout]:
-    """Build the checkerboard with times and genres: training interactions, and a held-out one of each user.
+    """Build the checkerboard, with times and genres: training interactions, and one held-out interaction of each user.
 
     Args:
-        with_dislikes: whether users also rate items of the other genre, from 1 to 3; their own genre has ratings from 3
-            to 5.
+        with_dislikes: whether users also rate items of the other genre, with 1 to 3; items of their own genre always
+            have ratings from 3 to 5.
 
     Returns:
-        The training interactions, about 60% of the possible ones, and a holdout with one random rating of each user.
+        The training interactions, about 60% of all possible ones, and a holdout with one random rating of each user.
     """
     rng = np.random.default_rng(0)
     seen = rng.random(LIKES.shape) < 0.6
@@ -124,13 +125,13 @@ def checkerboard(with_dislikes: bool) -> tuple[Dataset, Holdout]:
 
 
 def check_fit_returns_the_model_and_reports_its_cost(trained: TrainedModel) -> None:
-    """`fit` returns the model itself, with a `fit_report`."""
+    """`fit` returns the model itself, and sets its `fit_report`."""
     _require(isinstance(trained.model, Recommender), f"fit must return the model itself (got {trained.model!r}).")
     _require(trained.model.fit_report.seconds > 0, "fit_report.seconds must be above zero.")
 
 
 def check_scores_are_finite_float32_rows(trained: TrainedModel) -> None:
-    """Scores are float32 and finite, with a row per user, known or not, and a column per item."""
+    """Scores are finite float32 numbers, with a row per user (known or unknown) and a column per item."""
     scores = trained.model.score(trained.query)
     expected = (len(SOME_USERS), N_ITEMS)
     _require(scores.shape == expected, f"score must return the shape {expected} (got {scores.shape}).")
@@ -139,7 +140,7 @@ def check_scores_are_finite_float32_rows(trained: TrainedModel) -> None:
 
 
 def check_scores_do_not_depend_on_other_users_of_the_query(trained: TrainedModel) -> None:
-    """A user has the same scores alone and in a query with others."""
+    """A user has the same scores in a query of one user as in a query with other users."""
     together = trained.model.score(trained.query)
     alone = trained.model.score(trained.train.query(SOME_USERS[1:2]))
     _require(_close(together[1], alone[0]), "A user's scores must not depend on the other users of the query.")
@@ -147,7 +148,7 @@ def check_scores_do_not_depend_on_other_users_of_the_query(trained: TrainedModel
 
 
 def check_pairs_are_predicted_as_rows_are_scored(trained: TrainedModel) -> None:
-    """`predict` returns elements of `score`, clipped to the scale by a model that predicts ratings."""
+    """`predict` returns elements of the result of `score`; a model that predicts ratings clips them to the scale."""
     rows, items = np.array([0, 0, 1, 2, 4, 3]), np.array([3, N_ITEMS - 1, 0, 7, 8, 1])
     predicted = trained.model.predict(Pairs(trained.query, rows, items))
     expected = trained.model.score(trained.query)[rows, items]
@@ -159,9 +160,9 @@ def check_pairs_are_predicted_as_rows_are_scored(trained: TrainedModel) -> None:
 
 
 def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> None:
-    """Two different histories of a user give different scores if the model says so, otherwise the same scores.
+    """A user's scores depend on the history in the query if, and only if, the model declares this.
 
-    The attribute `uses_history` says so for users in the training data, `scores_new_users` for other users.
+    The attribute `uses_history` declares it for users in the training data, `scores_new_users` for other users.
     """
     even = History.of_items([[0, 2, 4], [6], [0, 2], [4], [0, 2, 4]])
     odd = History.of_items([[1, 3, 5], [7], [1, 3], [5], [1, 3, 5]])
@@ -188,10 +189,10 @@ def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> Non
 
 
 def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) -> None:
-    """Scores of users without a history are item counts, or predicted ratings within the scale.
+    """A user without a history has item counts as scores or, if the model predicts ratings, ratings within the scale.
 
-    Item counts are required only of models that use histories. In their queries, users without a history must not
-    change the scores of others.
+    Item counts are required only if the model uses histories. The presence of users without a history in a query must
+    then not change the scores of the other users.
     """
     empty = Query(SOME_USERS, History.of_items([[]] * len(SOME_USERS)))
     if trained.model.predicts_ratings:
@@ -225,7 +226,10 @@ def check_unknown_users_do_not_have_the_scores_of_the_last_user(trained: Trained
 
 
 def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
-    """A loaded model has the hyperparameters and scores of the saved one; loading needs trust only if it runs code."""
+    """A loaded model has the hyperparameters and the scores of the saved model.
+
+    It is loaded with `trusted=True` only if it is pickled, or if its class is not in `recsys.models`.
+    """
     with tempfile.TemporaryDirectory() as directory:
         trained.model.save(Path(directory))
         try:
@@ -240,7 +244,7 @@ def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
 
 
 def check_same_seed_trains_the_same_model(trained: TrainedModel) -> None:
-    """Two models with the same seed that are trained on the same data for two epochs have equal scores."""
+    """Two models with the same seed have equal scores if both are trained on the same data for two epochs."""
 
     def fitted() -> Recommender:
         return _with_epochs(trained.build(SEED), 2).fit(copy.deepcopy(trained.train), trained.valid)
@@ -274,14 +278,14 @@ def check_inputs_are_left_unchanged(trained: TrainedModel) -> None:
 
 
 def check_hyperparameters_build_the_same_model(trained: TrainedModel) -> None:
-    """The constructor accepts a model's hyperparameters after conversion to JSON and back."""
+    """A model's hyperparameters, converted to JSON and back, build a model with the same hyperparameters."""
     hyperparameters = trained.model.hyperparameters()
     copied = type(trained.model)(**json.loads(json.dumps(hyperparameters))).hyperparameters()
     _require(copied == hyperparameters, f"Hyperparameters must be the same after construction (got {copied}).")
 
 
 def check_embeddings_have_a_row_per_user_and_item(trained: TrainedModel) -> None:
-    """Embeddings, if the model has any, are float32, with a row per user or item and equally many dimensions."""
+    """Embeddings, if the model has any, are float32, with a row per user or item and the same width for both."""
     if not isinstance(trained.model, HasEmbeddings):
         return
     users, items = trained.model.user_embeddings(), trained.model.item_embeddings()
@@ -297,7 +301,7 @@ def check_embeddings_have_a_row_per_user_and_item(trained: TrainedModel) -> None
 
 
 def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -> None:
-    """For a user's training history, `embed` returns the user's embedding."""
+    """If the model embeds histories, `embed` returns a user's embedding for the user's training history."""
     if not isinstance(trained.model, EmbedsHistories):
         return
     embedded, users = trained.model.embed(trained.train.histories()), trained.model.user_embeddings()
@@ -310,7 +314,7 @@ def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -
 
 
 def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
-    """Inner products of `user_vectors` and `item_vectors`, if a model has them, are its scores without fallback."""
+    """Inner products of `user_vectors` and `item_vectors`, if the model has these, are its scores without fallback."""
     if not isinstance(trained.model, ScoresByProducts):
         return
     query = trained.train.query(np.arange(N_USERS))
@@ -324,8 +328,8 @@ def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
 def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
     """After a warm start, scores are those of the earlier model, even if user codes change and there is a new user.
 
-    Scores are compared only for models with the setting `lr`. This learning rate is set so low that another epoch
-    hardly changes them. A model that cannot continue from another one must raise `UserError`.
+    Scores are compared only for models with the setting `lr`, a learning rate, which is set so low that another epoch
+    hardly changes the scores. A model that cannot continue from an earlier model must raise `UserError`.
     """
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])
@@ -354,7 +358,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
     """A model that ignores order can be trained on data without times, and a ranking model also without ratings.
 
-    A model that reads the order raises `UserError`.
+    A model that reads the order must raise `UserError`.
     """
     train, predicts_ratings = trained.train, trained.model.predicts_ratings
     ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
@@ -368,9 +372,9 @@ def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
 
 
 def check_checkerboard_is_recovered(trained: TrainedModel) -> None:
-    """In over 90% of pairs of a user's unrated items, one of each genre, the item of the user's genre is scored higher.
+    """Of two items, one of each genre, that a user has not rated, the one of the user's genre scores higher.
 
-    Non-personalised models cannot pass.
+    This must be so in over 90% of all such pairs. Non-personalised models cannot pass.
     """
     users = np.arange(N_USERS)
     scores = trained.model.score(trained.train.query(users))
@@ -409,17 +413,17 @@ CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
 
 
 def _with_epochs(model: Recommender, max_epochs: int) -> Recommender:
-    """Return an untrained model with the same settings, except for the number of epochs if it trains in epochs."""
+    """Return an untrained model with the same settings; if `max_epochs` is among them, it gets the given value."""
     settings = model.hyperparameters()
     return type(model)(**settings | ({EPOCHS: max_epochs} if EPOCHS in settings else {}))
 
 
 def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
-    """Return the ratings with other user codes, and with one rating by a new user, whose code is `N_USERS`.
+    """Return the ratings with changed user codes, and with one more rating, by a new user whose code is `N_USERS`.
 
     Args:
         train: the ratings.
-        earlier_codes: int64 (N_USERS + 1,) the code in `train` of each user of the result, -1 for the new user.
+        earlier_codes: int64 (N_USERS + 1,) for each user of the result, the code in `train`; -1 for the new user.
     """
     later = Dataset.from_arrays(
         np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
@@ -432,7 +436,7 @@ def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
 
 
 def _require(condition: bool, sentence: str) -> None:
-    """Fail a check; `assert` would be left out by `python -O`."""
+    """Raise an AssertionError with the given sentence if the condition is false, even under `python -O`."""
     if not condition:
         raise AssertionError(sentence)
 

@@ -1,1 +1,1 @@
-"""Ranking with one policy for ties, and the metrics of ranked lists and of predicted ratings."""
+"""Ranking by scores, and metrics of ranked lists and of predicted ratings."""

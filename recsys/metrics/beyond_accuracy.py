@@ -1,4 +1,4 @@
-"""Metrics of lists beyond accuracy: novelty, popularity, diversity, calibration, coverage and exposure."""
+"""Metrics of ranked lists beyond accuracy: novelty, popularity, diversity, calibration, coverage and exposure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ _SMOOTHING = 0.01  # alpha of `miscalibration`: keeps the divergence finite if t
 
 
 def novelty(top: np.ndarray, item_counts: np.ndarray, n_users: int) -> np.ndarray:
-    """Compute the mean self-information of the listed items, in bits: log2(users / users who rated the item).
+    """Compute the mean self-information of the listed items, in bits.
 
-    Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 2010. An item without
-    ratings counts as rated by one user; an empty list has the value 0.
+    The self-information of an item is log2(n_users / number of users who rated it); an item without ratings counts as
+    rated by one user. An empty list has the value 0. Zhou et al., "Solving the apparent diversity-accuracy dilemma of
+    recommender systems", PNAS 2010.
 
     Args:
-        top: int (B, k) lists, padded with -1.
+        top: int (B, k) item codes in each list, padded with -1.
         item_counts: int (n_items,) number of training ratings of each item.
         n_users: number of users with training ratings.
 
@@ -25,7 +26,7 @@ def novelty(top: np.ndarray, item_counts: np.ndarray, n_users: int) -> np.ndarra
 
 
 def mean_popularity(top: np.ndarray, item_counts: np.ndarray) -> np.ndarray:
-    """Compute the mean number of training ratings of the listed items; arguments and result are as in `novelty`.
+    """Compute the mean number of training ratings of the listed items; see `novelty` for arguments and result.
 
     Yin et al., "Challenging the Long Tail Recommendation", VLDB 2012.
     """
@@ -39,7 +40,7 @@ def jaccard_diversity(top: np.ndarray, features: np.ndarray) -> np.ndarray:
     has similarity 0 to all others; the diversity of a list with fewer than two items is 0.
 
     Args:
-        top: int (B, k) lists, padded with -1.
+        top: int (B, k) item codes in each list, padded with -1.
         features: float32 (n_items, d) binary features, such as genres.
 
     Returns:
@@ -56,7 +57,7 @@ def cosine_diversity(top: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     """Compute intra-list diversity as `jaccard_diversity` does, with the cosine of embeddings as similarity.
 
     Args:
-        top: int (B, k) lists, padded with -1.
+        top: int (B, k) item codes in each list, padded with -1.
         embeddings: float32 (n_items, d) vectors of items; a zero vector has similarity 0 to all others.
 
     Returns:
@@ -74,12 +75,12 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
         sum over g of p(g|u) log(p(g|u) / q~(g|u)),  q~ = (1 - alpha) q + alpha p,  alpha = 0.01
 
-    of q, the mean of p(g|item) over the list, from p, the mean over the history of user u; p(g|item) is 1 / n for each
-    of an item's n genres g. Items without genres do not count in the means. A list without genres has the value
-    log(1 / alpha); if the history has no genres, the value is 0.
+    where p(g|item) is 1 / n for each of an item's n genres g. Its mean over the list is q; its mean over the history of
+    user u is p(g|u), for short p. Items without genres do not count in the means. If the list has no genres, the value
+    is log(1 / alpha); if the history has none, it is 0.
 
     Args:
-        top: int (B, k) lists, padded with -1.
+        top: int (B, k) item codes in each list, padded with -1.
         user_distributions: float (B, g) p(g|u); see `recsys.metrics.genres.history_distributions`.
         item_distributions: float (n_items, g) p(g|item), zeros for an item without genres; see
             `recsys.metrics.genres.distributions`.
@@ -93,7 +94,7 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
 
 def divergence(target: np.ndarray, mixed: np.ndarray) -> np.ndarray:
-    """Return the divergence in `miscalibration` of n lists for each of B users, float (B, n).
+    """Return the divergence, as `miscalibration` defines it, of n lists for each of B users: float (B, n).
 
     Args:
         target: float (B, g) p, the distribution of each user's history.
@@ -112,16 +113,16 @@ def coverage(exposure: np.ndarray) -> float:
     Ge et al., "Beyond Accuracy: Evaluating Recommender Systems by Coverage and Serendipity", RecSys 2010.
 
     Args:
-        exposure: int (n_items,) number of lists that contain each item, for all items that can be listed.
+        exposure: int (n_items,) for each item that can be listed, the number of lists that contain it, which may be 0.
     """
     return float((exposure > 0).mean())
 
 
 def gini(exposure: np.ndarray) -> float:
-    """Compute the Gini coefficient of exposure: 0 if all items are listed equally often, near 1 if only few are listed.
+    """Compute the Gini coefficient of exposure: 0 if all items are listed equally often, near 1 if only a few are.
 
-    Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science 2009. It is NaN if no item is
-    listed.
+    Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science 2009. The value is NaN if no
+    item is listed.
 
     Args:
         exposure: int (n_items,) number of lists that contain each item; see `coverage`.
@@ -132,13 +133,13 @@ def gini(exposure: np.ndarray) -> float:
 
 
 def _mean_over_list(values: np.ndarray, top: np.ndarray) -> np.ndarray:
-    """Average values of items (n_items,) over each list (B, k); 0 for an empty list."""
+    """Average the items' values (n_items,) over each list (B, k); 0 for an empty list."""
     listed = top >= 0
     return np.where(listed, values[top], 0.0).sum(axis=1) / np.maximum(listed.sum(axis=1), 1)
 
 
 def _mean_over_pairs(distances: np.ndarray, top: np.ndarray) -> np.ndarray:
-    """Average distances (B, k, k) over all pairs of different positions that hold an item; 0 without such pairs."""
+    """Average distances (B, k, k) over all pairs of two different positions that hold items; 0 if there is no pair."""
     listed = top >= 0
     pairs = listed[:, :, None] & listed[:, None, :] & ~np.eye(top.shape[1], dtype=bool)
     return np.where(pairs, distances, 0.0).sum(axis=(1, 2)) / np.maximum(pairs.sum(axis=(1, 2)), 1)

@@ -12,16 +12,17 @@ ORDERED = (
 
 
 def direction(metric: str) -> int:
-    """Return 1 if larger values of a metric are better, -1 if smaller ones are, and 0 otherwise, as for `novelty`.
+    """Return 1 if larger values of a metric are better, -1 if smaller values are, and 0 if neither holds.
 
     Args:
-        metric: name with or without list length, protocol and kind of query: `ndcg@10/sampled99`, `hr@10/with_history`.
-            Unknown names, and metrics beyond accuracy, have no direction.
+        metric: name of the metric, with or without the list length, the protocol and the subset of queries, as in
+            `ndcg@10/sampled99` and `hr@10/with_history`. Metrics beyond accuracy, such as `novelty`, and unknown names
+            have no direction.
     """
     name = re.sub(r"@\d+|/sampled\d+|/(with(out)?_history|shuffled_history|warm)$", "", metric)
     return 1 if name in ORDERED else -1 if name in ERRORS else 0
 
 
 def sign(metric: str) -> int:
-    """Return -1 for an error and 1 for any other metric: times this factor, larger values are better."""
+    """Return the factor by which to multiply a metric so that larger is better: -1 for errors, 1 for all others."""
     return -1 if direction(metric) < 0 else 1

@@ -9,11 +9,11 @@ from recsys.data.query import History
 
 
 def genre_indicators(item_frame: pd.DataFrame) -> np.ndarray:
-    """Return a column for each genre, float32 (n_items, g): 1 if an item has the genre, else 0.
+    """Return a matrix with a row per item and a column per genre, float32 (n_items, g): 1 where the item has the genre.
 
     Args:
-        item_frame: a row for each item; its column `genres` has lists of names, or None. If the column is missing or
-            no item has a genre, g is 0.
+        item_frame: data frame with a row for each item. Its column `genres` has lists of names, or None. If there is no
+            such column, or no item has a genre, g is 0.
     """
     lists = item_frame["genres"] if "genres" in item_frame else pd.Series([[]] * len(item_frame))
     values = lists.reset_index(drop=True).explode().dropna()
@@ -32,12 +32,12 @@ def distributions(counts: np.ndarray) -> np.ndarray:
 
 
 def history_distributions(history: History, item_distributions: np.ndarray) -> np.ndarray:
-    """Return p(genre | user), float32 (B, g): the mean of p(genre | item) over the items of a history with genres.
+    """Return p(genre | user), float32 (B, g): the mean of p(genre | item) over the items of the user's history.
 
-    Without such items, the row is zero.
+    Items without genres do not count in the mean; if no item has genres, the row is zero.
 
     Args:
-        history: B rows.
+        history: histories of the B users.
         item_distributions: float32 (n_items, g) p(genre | item).
     """
     return distributions(history.matrix(len(item_distributions)) @ item_distributions)

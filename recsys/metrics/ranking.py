@@ -1,4 +1,4 @@
-"""Conversion of scores into ranked lists, with one policy for ties.
+"""Conversion of scores into ranked lists, with one rule for ties.
 
 Items with equal scores are ranked in random order, which a hash of (seed, user, item) determines. A model that gives
 all items the same score therefore has the accuracy of random lists, whatever the order of the catalogue, and a user's
@@ -16,12 +16,12 @@ _LOWEST = np.finfo(np.float32).min
 
 
 def mask_seen(scores: np.ndarray, history: History, candidates: np.ndarray | None = None) -> np.ndarray:
-    """Return a copy of the scores with -inf at the items that are not ranked.
+    """Return a copy of the scores with -inf for the items that are not to be ranked.
 
     Args:
         scores: float32 (B, n_items).
-        history: B rows; the items in a user's history are not ranked for that user.
-        candidates: int (m,) codes of the only items that are ranked, or None for all items.
+        history: histories of the B users; the items in a user's history are not ranked for that user.
+        candidates: int (m,) codes of the items that may be ranked; None allows all items.
 
     Returns:
         float32 (B, n_items).
@@ -39,10 +39,10 @@ def top_k(scores: np.ndarray, users: np.ndarray, k: int, seed: int = 0) -> np.nd
     """Return the k best items of each user, best first, with ties in random order.
 
     Args:
-        scores: float32 (B, n_items); items at -inf are never listed.
-        users: int64 (B,) user codes; together with `seed` they determine the order of ties.
+        scores: float32 (B, n_items); items with the score -inf are never listed.
+        users: int64 (B,) user codes, which determine the order of ties together with `seed`.
         k: length of the lists.
-        seed: seed of the order of ties.
+        seed: seed of the random order of ties.
 
     Returns:
         int64 (B, k) item codes, padded with -1 where a user has fewer than k ranked items.
@@ -57,7 +57,9 @@ def top_k(scores: np.ndarray, users: np.ndarray, k: int, seed: int = 0) -> np.nd
 
 
 def _top_k_of_block(scores: np.ndarray, users: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """Return the k best items of each row, int64 (B, k), padded with -1, by sorting only a few large scores of the row.
+    """Return the k best items of each row, int64 (B, k), padded with -1.
+
+    Only a few of the largest scores of a row are sorted.
 
     Args:
         scores: see `top_k`.
@@ -78,10 +80,10 @@ def _top_k_of_block(scores: np.ndarray, users: np.ndarray, k: int, seed: int) ->
 
 
 def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return a finite lower bound of the k best finite scores of each row, float32 (B, 1), that few other scores reach.
+    """Return a finite lower bound of the k best finite scores of each row, float32 (B, 1).
 
-    The bound is the k-th largest of the maxima of disjoint groups of items, which is cheaper to find than the k-th
-    largest of all scores.
+    Few other scores reach the bound. It is the k-th largest of the maxima of disjoint groups of items, which is cheaper
+    to find than the k-th largest of all scores.
     """
     n_items = scores.shape[1]
     n_groups = max(256, 4 * k, n_items // 64)  # many groups, so that the best items seldom share one
@@ -95,7 +97,7 @@ def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _tie_breakers(users: np.ndarray, items: np.ndarray, seed: int) -> np.ndarray:
-    """Hash each (seed, user, item) to float64 (n,) in [0, 1) by splitmix64 (Steele et al., OOPSLA 2014)."""
+    """Hash each (seed, user, item) to float64 (n,) in [0, 1) with splitmix64 (Steele et al., OOPSLA 2014)."""
     counter = (users.astype(np.uint64) << np.uint64(32)) + items.astype(np.uint64)
     bits = counter + np.array([seed + 1], np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -1,4 +1,4 @@
-"""Metrics of predicted ratings, computed within groups of ratings, such as those of each user.
+"""Metrics of predicted ratings, computed within groups of ratings, such as all ratings of a user.
 
 The metrics are defined in Herlocker et al., "Evaluating Collaborative Filtering Recommender Systems", TOIS 2004.
 """
@@ -11,7 +11,7 @@ RELEVANT_RATING = 4.0  # lowest rating of a relevant item, on any scale
 
 
 def rating_metrics(predicted: np.ndarray, actual: np.ndarray, groups: np.ndarray, n: int) -> dict[str, np.ndarray]:
-    """Measure predicted ratings against actual ones within each group.
+    """Compute metrics of predicted ratings, within each group.
 
     RMSE and MAE are in rating units. Precision, recall and F1 judge the classification of items as relevant, that is,
     rated `RELEVANT_RATING` or higher. An undefined ratio, such as precision where no item is predicted to be relevant,
@@ -24,7 +24,7 @@ def rating_metrics(predicted: np.ndarray, actual: np.ndarray, groups: np.ndarray
         n: number of groups.
 
     Returns:
-        `rmse`, `mae`, `precision/relevant`, `recall/relevant` and `f1/relevant`: float64 (n,).
+        A float64 array (n,) for each of `rmse`, `mae`, `precision/relevant`, `recall/relevant` and `f1/relevant`.
     """
 
     def total(values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""The core of deep models: modules, objectives, training and the recommenders around them.
+"""The core that deep models share: modules, objectives, training, and recommenders that train modules.
 
-A `NeuralModule` is a LightningModule, and any `pl.Trainer` trains it, without a recommender:
+A `NeuralModule` is a LightningModule, which any `pl.Trainer` can train without a recommender:
 
     module = NeuMFModule(train.n_users, train.n_items, 8, [64, 32, 16, 8], objective=LogLoss(n_negatives=4))
     module.bind(train)
@@ -10,9 +10,9 @@ A `NeuralModule` is a LightningModule, and any `pl.Trainer` trains it, without a
     scores = module.score(valid.known.query(valid.users))
 
 `train` is a `Dataset` and `valid` a `Holdout`, as in `split.train` and `split.valid`; `NeuMFModule` is in
-`recsys.models.ncf`. The module has the weights of the last epoch. Without dropout, they equal those of a recommender
-with the same settings that is fitted without validation, if `torch.manual_seed` is called with its seed before the
-module is built.
+`recsys.models.ncf`. After this, the module has the weights of the last epoch. A recommender with the same settings that
+is fitted without validation has the same weights if the module has no dropout, and if `torch.manual_seed` was called
+with the recommender's seed before the module was built.
 """
 
 from recsys.models.neural.batches import HistoryBatch, QueryBatch, RatingBatch, SampledBatch

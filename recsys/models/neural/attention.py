@@ -13,19 +13,20 @@ from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slice
 
 
 class SimilarLengths:
-    """Groups of sequences of similar length, each sequence padded on the right to the longest of its group.
+    """Groups of sequences of similar length; each is padded on the right to the length of the longest in its group.
 
-    Under a causal mask no real position attends to padding, which is later, so padding may have any values and needs no
-    mask of its own.
+    Padding comes after the real positions, so under a causal mask no real position attends to it. Padding may therefore
+    have any values, and needs no mask of its own.
 
     Args:
-        lengths: int64 (B,) number of positions of each sequence, above zero; P in total.
+        lengths: int64 (B,) number of positions of each sequence, above zero; P in total. The sequences are packed: one
+            after another, without padding.
         host_lengths: `lengths` as a NumPy array, from which shapes are computed.
 
     Attributes:
         shapes: number of sequences g and padded length L of each group; the products g L sum to Q.
-        positions: int64 (Q,) the packed position from which each padded position is filled, group after group.
-        places: int64 (P,) the padded position of each packed position.
+        positions: int64 (Q,) for each padded position, group after group, the packed position that fills it.
+        places: int64 (P,) for each packed position, its padded position.
     """
 
     sequences_per_group = 8
@@ -59,14 +60,14 @@ class EqualLengths(SimilarLengths):
 
 
 def sequences_of(history: HistoryBatch) -> SimilarLengths:
-    """Return the groups in which self-attention over the sequences of a batch is computed."""
+    """Group the sequences of a batch for the computation of self-attention."""
     if isinstance(history, PaddedHistoryBatch):
         return EqualLengths(history)
     return SimilarLengths(history.lengths, history.host_lengths)
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention of each position to itself and earlier ones.
+    """Multi-head attention of each position of a sequence to itself and to earlier positions.
 
     Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.2.
 
@@ -82,7 +83,7 @@ class CausalAttention(nn.Module):
         self.output = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
-        """Return the attended values (P, d) of packed positions x (P, d)."""
+        """Return the output of attention (P, d) for packed positions x (P, d)."""
         projected = self.queries_keys_values(x)  # (P, 3 d)
         padded = F.embedding(sequences.positions, projected)  # (Q, 3 d)
         groups = padded.split([n * length for n, length in sequences.shapes])
@@ -90,7 +91,7 @@ class CausalAttention(nn.Module):
         return self.output(F.embedding(sequences.places, torch.cat(heads)))
 
     def _attend(self, projected: Tensor) -> Tensor:
-        """Return the attended values (g L, d) of g sequences of length L, given projections (g, L, 3 d)."""
+        """Return the output (g L, d) for g sequences of length L, given their queries, keys and values (g, L, 3 d)."""
         heads = projected.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, g, H, L, d / H)
         queries, keys, values = heads.unbind()
         attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
@@ -98,7 +99,7 @@ class CausalAttention(nn.Module):
 
 
 class ByteDropout(nn.Module):
-    """Dropout whose mask is drawn from random bytes, which is several times as fast on a CPU as `nn.Dropout`.
+    """Dropout whose mask is drawn from random bytes; on a CPU, it is several times as fast as `nn.Dropout`.
 
     Args:
         share: share of the elements that are masked, rounded to a multiple of 1 / 256.
@@ -109,7 +110,7 @@ class ByteDropout(nn.Module):
         self.masked = min(255, round(256 * share))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mask elements of x in training, and scale the others so that expected values do not change."""
+        """In training, mask random elements of x, and scale the others so that expected values do not change."""
         if not self.training or not self.masked:
             return x
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
@@ -118,13 +119,13 @@ class ByteDropout(nn.Module):
 
 
 class AttentionBlock(nn.Module, ABC):
-    """The parts of a pre-norm block: attention and feed-forward layers, a norm before each, and dropout after each.
+    """Base class of pre-norm blocks: attention and feed-forward layers, a norm before each, and dropout after each.
 
     Args:
         dim: width d.
         n_heads: number of attention heads.
         expansion: width of the inner feed-forward layer, in multiples of d.
-        dropout: share of the elements that are masked in each term that is added to the input.
+        dropout: share of elements that are masked in the output of the attention and of the feed-forward layers.
     """
 
     def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
@@ -136,7 +137,7 @@ class AttentionBlock(nn.Module, ABC):
 
     @abstractmethod
     def layers(self, dim: int, inner_dim: int) -> nn.Module:
-        """Return the feed-forward layers."""
+        """Return the feed-forward layers, of input and output width `dim` and inner width `inner_dim`."""
 
     @abstractmethod
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:

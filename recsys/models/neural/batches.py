@@ -21,7 +21,7 @@ TINY = torch.finfo(torch.float32).tiny  # divisor in place of 0 for users withou
 
 
 class HistoryBatch(NamedTuple):
-    """Packed interactions of B users, P in all: one user after another, those of a user oldest first.
+    """The histories of B users, packed one after another without padding: P interactions, oldest first for each user.
 
     Attributes:
         lengths: int64 (B,) number of interactions of each user.
@@ -30,7 +30,7 @@ class HistoryBatch(NamedTuple):
         ratings: float32 (P,) ratings.
         host_lengths: int64 (B,) `lengths` as a NumPy array, from which shapes are computed without waiting for a GPU.
         times: int64 (P,) Unix times in seconds, or None if the source has no times.
-        recency: float32 (P,) weight of each interaction, or None if all weights are equal, as in training.
+        recency: float32 (P,) recency weight of each interaction, or None if all weights are equal, as in training.
     """
 
     lengths: Tensor
@@ -43,7 +43,7 @@ class HistoryBatch(NamedTuple):
 
     @classmethod
     def from_history(cls, history: History, device: torch.device) -> HistoryBatch:
-        """Return histories as tensors on a device, without weights; see `to_device`."""
+        """Return histories as tensors on a device, without recency weights; see `to_device`."""
         return cls(
             to_device(history.lengths, device),
             to_device(history.rows, device),
@@ -69,10 +69,10 @@ class HistoryBatch(NamedTuple):
         return self.weights / self.sums(self.weights).clamp(min=TINY)[self.rows]
 
     def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
-        """Return the weighted sum of the item vectors of each user's history, (B, d); zero for an empty history.
+        """Return for each user the weighted sum of the history's item vectors, (B, d); zero for an empty history.
 
         Args:
-            vectors: float (n, d) vectors that `items` indexes, usually one for each item of the catalogue.
+            vectors: float (n, d) item vectors, usually of the whole catalogue; `items` selects rows of it.
             weights: float32 (P,) weights of the interactions.
         """
         return pooled(vectors, self.items, self.lengths, weights)
@@ -91,7 +91,7 @@ class HistoryBatch(NamedTuple):
         return HistoryBatch(lengths, rows, items, ratings, host_lengths, times, recency)
 
     def places_from_the_end(self) -> Tensor:
-        """Return int64 (P,): 0 for the latest interaction of a user, 1 for the one before."""
+        """Return the place of each interaction, int64 (P,): 0 for the latest of its user, 1 for the one before that."""
         ends = self.lengths.cumsum(0)
         return ends[self.rows] - 1 - torch.arange(len(self.rows), device=ends.device)
 
@@ -110,16 +110,21 @@ class HistoryBatch(NamedTuple):
 
 
 class PaddedHistoryBatch(HistoryBatch):
-    """Histories of B users, padded on the right to L interactions each, for exported graphs; P is B L.
+    """Histories of B users, padded on the right to L interactions each, for exported graphs.
 
-    Padding has item 0 and weight 0. It comes after a user's interactions, so states of sequences do not depend on it.
-    The shapes do not depend on the lengths, unlike those of a packed batch, so `host_lengths` is empty. All ratings are
-    1, and there are no times.
+    In the shapes of `HistoryBatch`, P is thus B L. Padding has item 0 and weight 0. It comes after a user's
+    interactions, so states of sequence models do not depend on it. Unlike in a packed batch, shapes do not depend on
+    the lengths, so `host_lengths` is empty. All ratings are 1, and there are no times.
     """
 
     @classmethod
     def from_padded(cls, query: PaddedQuery, weights: Tensor) -> PaddedHistoryBatch:
-        """Shift histories with padding on the left, `query.items`, and their weights, float32 (B, L), to the left."""
+        """Build a batch from a query whose histories are padded on the left; in the batch, the padding is on the right.
+
+        Args:
+            query: a query whose `items` are histories with padding on the left.
+            weights: float32 (B, L) weights of the interactions, with the same padding.
+        """
         items = given(query.items)
         columns = torch.arange(items.shape[1])
         lengths = (items >= 0).sum(dim=1)
@@ -146,7 +151,7 @@ class PaddedHistoryBatch(HistoryBatch):
         return places.clamp(min=0).flatten()
 
     def by_user(self, values: Tensor) -> Tensor:
-        """Return values of the interactions, (B L, ...), as (B, L, ...)."""
+        """Reshape values of the interactions from (B L, ...) to (B, L, ...)."""
         return values.unflatten(0, (self.lengths.shape[0], -1))
 
 
@@ -155,12 +160,12 @@ NO_INTERACTIONS = HistoryBatch(_NONE, _NONE, _NONE, torch.empty(0), NO_LENGTHS)
 
 
 class QueryBatch(NamedTuple):
-    """Users with their histories.
+    """Users and their histories, the input of a module.
 
     Attributes:
         users: int64 (B,) user codes; the code of an unknown user is n_users.
-        history: histories of the users, or `NO_INTERACTIONS` for a module that does not read histories, and in the
-            training on single interactions.
+        history: histories of the users; `NO_INTERACTIONS` if the module does not read histories, or if it is trained on
+            single interactions.
     """
 
     users: Tensor
@@ -171,7 +176,7 @@ class SampledBatch(NamedTuple):
     """Positives with sampled negatives.
 
     Attributes:
-        queries: the users of the positives, B of them, without histories.
+        queries: the users of the B positives, without histories.
         items: int64 (B, 1 + n_negatives) item codes, the positive first.
         log_q: float32 (n_items,) log probability of drawing each item as a negative; see `NegativeSampler`.
     """
@@ -185,7 +190,7 @@ class RatingBatch(NamedTuple):
     """Single ratings.
 
     Attributes:
-        queries: the users of the ratings, B of them, without histories.
+        queries: the users of the B ratings, without histories.
         items: int64 (B, 1) item codes.
         ratings: float32 (B,) ratings.
     """
@@ -196,7 +201,7 @@ class RatingBatch(NamedTuple):
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Return an array as a tensor on a device; on the CPU, the tensor shares the memory of a contiguous array."""
+    """Convert an array to a tensor on a device; a tensor on the CPU shares the memory of a contiguous array."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 

@@ -1,4 +1,4 @@
-"""Callbacks of a training: reproducible epochs, progress, curves, and pruning of a search's trials."""
+"""Lightning callbacks: reproducible epochs, progress, training curves, and pruning of the trials of a search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOG_EVERY_N_STEPS = 50
 
 
 class EpochSeeds(Callback):
-    """Makes a resumed run continue with the epoch numbers and the dropout of an uninterrupted one.
+    """Gives a resumed run the same epoch numbers and the same dropout as an uninterrupted run.
 
     Args:
         seed: seed of the run.
@@ -32,7 +32,7 @@ class EpochSeeds(Callback):
         self.seed = seed
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin with the epoch after that of the checkpoint; with `max_steps`, Lightning would continue the old one."""
+        """In a resumed run, begin a new epoch; with `max_steps`, Lightning would continue the checkpoint's epoch."""
         loop = trainer.fit_loop
         loop.epoch_progress.current.completed = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         loop.epoch_loop.restarting = False
@@ -65,7 +65,7 @@ class TrainingFingerprint(Callback):
 class TrainingBar(Callback):
     """Shows one progress bar for the whole training, with the epoch and the monitored metric.
 
-    Where stderr is not a terminal, it logs a line every 30 seconds instead.
+    If stderr is not a terminal, it logs a line every 30 seconds instead.
 
     Args:
         monitor: name of the monitored metric, such as `valid/ndcg@10`.
@@ -75,7 +75,7 @@ class TrainingBar(Callback):
         self.monitor = monitor
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the bar at the number of epochs that a resumed run has completed."""
+        """Start the bar; if the run is resumed, the completed epochs are already counted."""
         n_batches = int(trainer.num_training_batches)
         if not pl_module.automatic_optimization:
             n_batches = cast(EpochLoader, trainer.train_dataloader).n_steps
@@ -93,7 +93,7 @@ class TrainingBar(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Advance the bar by the batch, or by the batches of a list (see `NeuralModule.training_step`)."""
+        """Advance the bar by one batch, or by all batches of a list (see `NeuralModule.training_step`)."""
         self.bar.update(1 if pl_module.automatic_optimization else len(batch))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -108,9 +108,9 @@ class TrainingBar(Callback):
 
 
 class TrainingCurves(Callback):
-    """Logs loss and learning rate by step, and the speed of each epoch without its validation.
+    """Logs the loss and the learning rate by step, and the speed of each epoch, without the time of validation.
 
-    Values go straight to the logger, since a call of `self.log` takes as long as a small step.
+    Values are passed directly to the logger, since a call of Lightning's `log` takes as long as a small step.
 
     Args:
         n_interactions: number of training interactions.
@@ -123,13 +123,13 @@ class TrainingCurves(Callback):
         self.last_step = 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock before the epoch is drawn, which is part of its cost."""
+        """Start the clock before the epoch is drawn, so that the epoch's time includes the drawing."""
         self.started = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log about every `LOG_EVERY_N_STEPS` steps, and at the end of an epoch, with which the speed is logged."""
+        """Log about every `LOG_EVERY_N_STEPS` steps; at the end of an epoch, log in any case, and include the speed."""
         ends_epoch = batch_idx + 1 == trainer.num_training_batches
         if not ends_epoch and trainer.global_step // LOG_EVERY_N_STEPS == self.last_step // LOG_EVERY_N_STEPS:
             return
@@ -150,17 +150,20 @@ class TrainingCurves(Callback):
 
 
 class Pruning(Callback):
-    """Ends a trial that is behind the other trials of its search after as many epochs.
+    """Stops a trial of a hyperparameter search that is behind the other trials after the same number of epochs.
 
-    A trial is behind if its value is worse than the median of complete trials, the median stopping rule of Golovin et
-    al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2; or, with `halving`, if it is not
-    among the best third of all trials that have reached this number of epochs, asynchronous successive halving: Li et
-    al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020. The first rule is applied after each
-    epoch, the second after `after`, 3 `after`, 9 `after`, ... epochs.
+    There are two rules:
 
-    Trials are compared by their best epoch so far, since training returns the weights of the best epoch.
-    Trials are accessed through Optuna's storage, so a trial can run in any process that can access the storage. A
-    pruned run is otherwise complete; its trial is marked with `PRUNED`.
+    - Median stopping rule (the default): a trial is behind if its value is worse than the median of the complete
+      trials. This is tested after each epoch. Golovin et al., "Google Vizier: A Service for Black-Box Optimization",
+      KDD 2017, section 3.2.
+    - Asynchronous successive halving (with `halving`): a trial is behind if it is not among the best third of all
+      trials that have reached this number of epochs. This is tested after `after`, 3 `after`, 9 `after`, ... epochs. Li
+      et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020.
+
+    Trials are compared by their best epoch so far, since training returns the weights of the best epoch. Trials are
+    accessed through Optuna's storage, so a trial can run in any process that can access the storage. Apart from its
+    fewer epochs, a pruned run is complete; its trial is marked with the user attribute `PRUNED`.
 
     Args:
         journal: address of the storage of the search; see `search_storage`.
@@ -184,7 +187,7 @@ class Pruning(Callback):
         self.best = -math.inf
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report the epoch to the search, and stop all processes of the training if the trial is to be pruned."""
+        """Report the best value so far to the search, and stop the training in all processes if the trial is behind."""
         measured = trainer.callback_metrics.get(f"valid/{self.metric}")
         if measured is None:
             return
@@ -216,8 +219,8 @@ def search_storage(address: str) -> BaseStorage:
     """Open the storage of an Optuna search.
 
     Args:
-        address: path of a file, which several processes can write to, including those on other machines that share its
-            disk; or the address of a database, such as `postgresql://host/name`.
+        address: path of a file, or address of a database, such as `postgresql://host/name`. Several processes can write
+            to the file, including processes on other machines that share its disk.
     """
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend

@@ -1,4 +1,4 @@
-"""The base class of deep models that embed items by their metadata, and the layers that these models share."""
+"""The base class of deep models that embed items from their metadata, and layers that these models share."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FEATURES_WEIGHT = 0.3  # of an item's binary features, relative to its sentence 
 
 
 class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
-    """A recommender whose module embeds items by their metadata, including items that are added after training.
+    """A recommender whose module embeds items from their metadata, including items that are added after training.
 
-    Among its base classes, a subclass lists this class before the recommender that it extends.
+    In its base classes, a subclass must list this class before the recommender that it extends.
 
     Attributes:
         content: the metadata of items, from which the module is built.
-        id_table: name in the module's `state_dict` of the vectors of item ids, which have a row per item.
+        id_table: `state_dict` name of the module's table of id vectors, which has a row per item.
     """
 
     content: ItemContent
     id_table: ClassVar[str]
 
     def add_items(self, items: pd.DataFrame) -> None:
-        """See `HasOpenCatalogue.add_items`; new items are embedded by text and features, with zeros as id vectors."""
+        """See `HasOpenCatalogue.add_items`; new items get zeros as id vectors, and are embedded from metadata alone."""
         weights = self.module.state_dict()
         self.content.add(items)
         weights[self.id_table] = F.pad(weights[self.id_table], (0, 0, 0, len(items)))
@@ -43,7 +43,7 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
         self._use()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns the encoded metadata and the encoder, which new items need."""
+        """See `Recommender.arrays`; also returns the encoded metadata, and the encoder for new items."""
         return super().arrays() | self.content.arrays()
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -63,7 +63,7 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
 
 
 class FeatureEmbedding(nn.Module):
-    """Embeds a row by the sum of the vectors of its binary features, divided by the square root of their number.
+    """Embeds rows with binary features: the sum of the features' vectors over the square root of their number.
 
     Args:
         features: CSR (n, f), nonzero where a row has a feature.
@@ -81,9 +81,10 @@ class FeatureEmbedding(nn.Module):
         self.table = nn.Parameter(table)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Embed some rows, given by their numbers, int64 (B,) -> (B, d); zero for a row without features.
+        """Return the embeddings (B, d) of the rows with these numbers, int64 (B,); zero for a row without features.
 
-        Shorter rows are padded with features of weight zero, so that shapes are known without waiting for a GPU.
+        Rows with few features are padded with features of weight zero, so that shapes are known without waiting for a
+        GPU.
         """
         if not self.max_features:  # sums of nothing, which are still functions of the table, as DDP requires
             return F.embedding_bag(self.indices, self.table, torch.zeros_like(chosen), mode="sum")
@@ -97,8 +98,8 @@ class FeatureEmbedding(nn.Module):
 
 
 def masked_rows(own: Tensor, share: float, training: bool) -> Tensor:
-    """Set a random share of the rows (B, d) to zero in training, and leave the others as they are, without rescaling.
+    """In training, set a random share of the id vectors (B, d) to zero; the others are not rescaled.
 
-    The id vectors of items without ratings are zero too, so a model learns to embed such items by their metadata.
+    Items without ratings also have zeros as id vectors, so a model learns to embed such items from their metadata.
     """
     return own * (torch.rand(len(own), 1, device=own.device) >= share) if training else own

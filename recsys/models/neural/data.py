@@ -1,4 +1,4 @@
-"""Training data for Lightning: epochs of batches on the device of the run."""
+"""Training data for Lightning: epochs whose batches are already on the training device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recsys.models.neural.sharding import ShardedByUser
 
 
 class TrainingData(pl.LightningDataModule):
-    """Draws the training epochs of an objective.
+    """A Lightning data module that draws the training epochs of an objective.
 
     The samples depend only on the interactions, the seed and the number of the epoch. In a distributed run all
     processes draw the same epoch, and each takes its share of every batch. In a run sharded by user
@@ -25,11 +25,11 @@ class TrainingData(pl.LightningDataModule):
 
     Args:
         train: training interactions of all users, or of this process's users only (`Dataset.shard`).
-        objective: objective of the module.
+        objective: training objective of the module.
         batch_size: number of samples in a step; the objective defines what a sample is.
         seed: seed of the draws.
-        steps_per_call: number of batches passed to one call of `training_step`, which takes a step on each; more than
-            one only for modules without automatic optimisation.
+        steps_per_call: number of batches passed to one call of `training_step`, which takes an optimisation step on
+            each. It must be 1 for a module with automatic optimisation.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class TrainingData(pl.LightningDataModule):
         self.objective.bind(self.interactions)
 
     def teardown(self, stage: str) -> None:
-        """After a fit sharded by user, collect the rows of all users; see `ShardedByUser.restore_tables`."""
+        """After a fit sharded by user, complete the tables of users; see `ShardedByUser.restore_tables`."""
         strategy = cast(pl.Trainer, self.trainer).strategy
         if isinstance(strategy, ShardedByUser):
             strategy.restore_tables()
@@ -74,7 +74,7 @@ class TrainingData(pl.LightningDataModule):
         return batch
 
     def epoch(self) -> Epoch:
-        """Draw the trainer's current epoch, or always the first one with Lightning's `overfit_batches`."""
+        """Draw the trainer's current epoch; if its `overfit_batches` is set, always draw the first epoch."""
         trainer = cast(pl.Trainer, self.trainer)
         number = 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]
         seed = epoch_seed(self.seed, number, self.share.stream)
@@ -82,9 +82,10 @@ class TrainingData(pl.LightningDataModule):
 
 
 class EpochLoader:
-    """Yields the batches of the trainer's current epoch, in lists of `steps_per_call` batches if that is above 1.
+    """Iterates over the batches of the trainer's current epoch or, if `steps_per_call` is above 1, lists of batches.
 
-    The last list can be shorter. The length is the number of batches, or of lists.
+    Each list has `steps_per_call` batches; the last one can be shorter. The length of the loader is the number of
+    batches, or of lists.
 
     Args:
         data: the training data, whose `epoch` draws the batches.
@@ -109,9 +110,9 @@ class EpochLoader:
 
 
 def epoch_seed(*numbers: int) -> int:
-    """Hash the seed of a run, the number of an epoch and perhaps that of a process to a seed from 0 to 2**32 - 1.
+    """Hash a run's seed, the number of an epoch and, optionally, the number of a process to one seed for the epoch.
 
-    Unlike with sums of the numbers, runs with neighbouring seeds do not share the seeds of their epochs. A last number
-    of zero does not change the result.
+    The result is from 0 to 2**32 - 1. Runs with neighbouring seeds do not share the seeds of epochs, as they would if
+    the numbers were added. A last number of zero does not change the result.
     """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -22,8 +22,8 @@ VALUES_PER_DRAW = 1 << 20  # numbers drawn at a time for a table with only some 
 def only_rows_of(own: range | None) -> Iterator[None]:
     """Build only the rows of some users in each `UserTable` that is constructed inside the `with` block.
 
-    The table has the row of unknown users too. Its rows have the same initial values as in a table of all users, if the
-    state of the random generator is the same.
+    Each table also has the row of unknown users. The rows have the same initial values as in a table of all users that
+    is built with the same state of the random number generator.
 
     Args:
         own: consecutive codes of the users, or None for all.
@@ -36,15 +36,15 @@ def only_rows_of(own: range | None) -> Iterator[None]:
 
 
 class UserTable(nn.Embedding):
-    """One row per user and a last one for unknown users, (n_users + 1, d), drawn from N(0, 1).
+    """A table with a row per user and a last row for unknown users, (n_users + 1, d), initialised from N(0, 1).
 
     In a training sharded by user, each process holds the rows of its own users only, (m + 1, d): see `only_rows_of`
-    and `hold`. Such a table loads its rows from the state of a table of all users.
+    and `hold`. Such a table can load the state of a table of all users, from which it takes its own rows.
 
     Args:
         n_users: number of user codes.
         embedding_dim: length of the rows, d.
-        sparse: whether gradients are sparse, see `recsys.models.neural.optimization.RowwiseAdamW`.
+        sparse: whether gradients are sparse; see `recsys.models.neural.optimization.RowwiseAdamW`.
 
     Attributes:
         own: codes of the m users of this process, or None if the table has the rows of all users.
@@ -61,24 +61,24 @@ class UserTable(nn.Embedding):
         self._draw(1.0)
 
     def forward(self, users: Tensor) -> Tensor:
-        """Look up users (B,) by their codes, (B, d); users of other processes get the row of unknown users."""
+        """Return the rows (B, d) of users with codes (B,); users of other processes get the row of unknown users."""
         if self.own is None:
             return super().forward(users)
         rows = users - self.own.start
         return super().forward(rows.where((rows >= 0) & (rows < len(self.own)), len(self.own)))
 
     def hold(self, own: range) -> None:
-        """Drop the rows of all users except those with the given consecutive codes; `weight` is a new parameter."""
+        """Keep only the rows of users with the given codes, and of unknown users; `weight` becomes a new parameter."""
         if self.own != own:
             self.weight, self.own = nn.Parameter(rows_of_users(self.weight.detach(), own)), own
 
     def restore(self, rows: Tensor) -> None:
-        """Set the rows of all users and the unknown one, (n_users + 1, d); `weight` is a new parameter."""
+        """Set the rows of all users and the unknown user, (n_users + 1, d); `weight` becomes a new parameter."""
         self.weight, self.own = nn.Parameter(rows), None
 
     @torch.no_grad()
     def _draw(self, std: float) -> None:
-        """Draw the rows from a normal distribution; a row has the same values whichever other rows the table holds."""
+        """Draw the rows from a normal distribution; a row does not depend on which other rows the table holds."""
         if self.own is None or self.weight.is_meta:
             nn.init.normal_(self.weight, std=std)
             return
@@ -104,7 +104,7 @@ class UserTable(nn.Embedding):
 
 
 class UserEmbedding(UserTable):
-    """A table in which users without training interactions have the same row as unknown users.
+    """A `UserTable` in which users without training interactions have the same row as unknown users.
 
     `refresh` sets these rows to the mean of the rows of the users with training interactions.
 
@@ -140,15 +140,15 @@ class UserEmbedding(UserTable):
     def restore(self, rows: Tensor) -> None:
         """See `UserTable.restore`.
 
-        The rows of unknown and untrained users must be the mean already: which users are trained is forgotten, so that
-        `refresh` does nothing afterwards.
+        The rows of unknown users, and of users without training interactions, must be the mean already. The table no
+        longer stores which users have training interactions, so `refresh` does nothing afterwards.
         """
         super().restore(rows)
         self.trained = None
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Set the rows of unknown and untrained users to the mean of the trained users' rows.
+        """Set the rows of unknown users, and of users without training interactions, to the mean of all other rows.
 
         A table that was not bound to training data, as after loading, has these rows already.
         """
@@ -158,7 +158,7 @@ class UserEmbedding(UserTable):
             self.known[~self.trained] = mean
 
     def _mean(self, rows: Tensor) -> Tensor:
-        """Return the mean of the trained users' rows (n, d), over all processes."""
+        """Return the mean, over all processes, of the rows (n, d) of users with training interactions."""
         if self.own is None:
             return rows.mean(dim=0)
         sums = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]).double())
@@ -166,12 +166,12 @@ class UserEmbedding(UserTable):
 
 
 def user_tables(module: nn.Module) -> dict[str, UserTable]:
-    """Return the tables of users of a module by the names of their weights in `state_dict`."""
+    """Return a module's tables of users, by the `state_dict` names of their weights."""
     return {f"{name}.weight": part for name, part in module.named_modules() if isinstance(part, UserTable)}
 
 
 def rows_of_users(rows: Tensor, own: range) -> Tensor:
-    """Select the rows of some users and the unknown one, (m + 1, ...), from the rows of all, (n_users + 1, ...)."""
+    """From the rows of all users, (n_users + 1, ...), select those of m users and of the unknown user, (m + 1, ...)."""
     return torch.cat([rows[own.start : own.stop], rows[-1:]])
 
 
@@ -183,28 +183,36 @@ def item_embedding(n_items: int, embedding_dim: int, std: float = 0.01, sparse: 
 
 
 def rows_of(table: nn.Embedding, items: Tensor | None) -> Tensor:
-    """Return the rows of some items, (B, C, d) for items (B, C), or the whole table (n_items, d) for None."""
+    """Return the rows (B, C, d) of items (B, C) or, if `items` is None, the whole table (n_items, d)."""
     return table.weight if items is None else table(items)
 
 
 def dot(users: Tensor, items: Tensor) -> Tensor:
-    """Return dot products of users (B, d) with the items of each (B, C, d), or all items (n, d): (B, C) or (B, n)."""
+    """Return the dot products of user vectors and item vectors.
+
+    Args:
+        users: (B, d) user vectors.
+        items: (B, C, d) vectors of the items to score for each user, or (n, d) vectors that are scored for all users.
+
+    Returns:
+        (B, C) or (B, n).
+    """
     if items.dim() == 2:
         return users @ items.T
     return torch.linalg.vecdot(items, users.unsqueeze(1))  # for a few items each, bmm takes 3 times as long
 
 
 def pooled(vectors: Tensor, chosen: Tensor, lengths: Tensor, weights: Tensor) -> Tensor:
-    """Return weighted sums of rows of vectors (n, d).
+    """Return B weighted sums of vectors.
 
     Args:
-        vectors: the rows.
-        chosen: int64 (P,) rows to sum: those of the first sum, then those of the second, and so on.
+        vectors: (n, d) a vector in each row.
+        chosen: int64 (P,) rows of `vectors` to sum: those of the first sum, then those of the second, and so on.
         lengths: int64 (B,) number of rows in each sum.
-        weights: float32 (P,) weights of the rows.
+        weights: float32 (P,) weights of the chosen rows.
 
     Returns:
-        (B, d); zero for a sum of no rows.
+        (B, d); zero for a sum of length 0.
     """
     starts = lengths.cumsum(0) - lengths
     weights = weights.to(vectors.dtype)

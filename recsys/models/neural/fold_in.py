@@ -32,7 +32,7 @@ PENALTY = 100  # users
 
 
 class FoldsIn(EmbeddingRecommender, ReadsHistories):
-    """A model with an embedding for each training user, which also scores users unseen in training.
+    """A model with an embedding for each training user; it scores new users by fold-in (see the module's docstring).
 
     Args:
         prior_strength: strength of the prior for users unseen in training; see `ReadsHistories`.
@@ -45,9 +45,9 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     Attributes:
         trained: bool (n_users,) whether a user has training interactions.
-        regression: float32 (d + 1, m) W, with the intercept as its last row; m is the sum of the widths of all tables
-            of users, which W computes side by side. None in models saved by earlier versions, which score new users
-            like the average user.
+        regression: float32 (d + 1, m) W, followed by the intercept as the last row. If the module has several tables of
+            users, W predicts their rows side by side, and m is the sum of their widths. None in models saved by earlier
+            versions, which score all new users like the average user.
     """
 
     uses_history = False  # training users are scored by their embeddings
@@ -66,7 +66,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     @property
     def scores_new_users(self) -> bool:
-        """See `Recommender.scores_new_users`; false if the model predicts ratings, as the regression ignores them."""
+        """See `Recommender.scores_new_users`; false if the model predicts ratings: the regression ignores them."""
         return self.regression is not None and not self.predicts_ratings
 
     def falls_back(self, query: Query) -> np.ndarray:
@@ -93,7 +93,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
             self.trained, self.regression = arrays["trained"], arrays["regression"]
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Train, and fit the regression from histories to embeddings."""
+        """Train the module, and fit the regression from histories to embeddings."""
         self.regression = None  # otherwise validation would use that of an earlier fit
         report = super()._fit(train, valid, context)
         self.trained = train.total(train.user_counts) > 0
@@ -128,19 +128,19 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         return super()._predict(pairs)
 
     def _folded_in(self, query: Query) -> np.ndarray:
-        """Return which users are scored by their histories, bool (B,)."""
+        """Return which users of a query are new but have a history, so that fold-in applies to them: bool (B,)."""
         if not self.scores_new_users:
             return np.zeros(len(query), bool)
         return ~np.append(self.trained, False)[query.users] & (query.history.lengths > 0)
 
     def _features(self, history: History) -> np.ndarray:
-        """Return x of each user, float32 (B, d)."""
+        """Return x, the input of the regression, for each history: float32 (B, d)."""
         items = self.item_embeddings()
         sums = history.matrix(len(items)) @ items
         return sums / np.sqrt(np.maximum(history.lengths, 1), dtype=np.float32)[:, None]
 
     def _with_users(self, history: History) -> NeuralModule:
-        """Return a module whose users are those of the given histories, and which shares all other weights."""
+        """Return a copy of the module whose users are those of the given histories; it shares all other weights."""
         regression = cast(np.ndarray, self.regression)
         x = self._features(history)
         embeddings = torch.from_numpy(x @ regression[:-1] + regression[-1])

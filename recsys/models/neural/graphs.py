@@ -1,4 +1,4 @@
-"""Graphs of deep models, which apply the models' modules to padded histories; see `recsys.models.graphs`."""
+"""Score graphs of deep models: modules applied to padded histories, for export; see `recsys.models.graphs`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from recsys.models.neural.module import HistoryModule, NeuralModule
 
 
 class UserGraph(ScoreGraph):
-    """Computes the scores of a module that identifies users by their codes.
+    """Computes the scores of a module that represents users by their codes alone.
 
     Args:
         module: the trained module.
-        constant: constant that is added to the scores: the mean rating, or 0.
+        constant: constant to add to the scores: the mean rating if the module predicts ratings, else 0.
     """
 
     reads: tuple[str, ...] = ("users",)
@@ -33,16 +33,16 @@ class UserGraph(ScoreGraph):
         return self.module(QueryBatch(rows_of_users(query, self.module.n_users))) + self.constant
 
     def lengths(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.lengths`; zeros, since no histories are read."""
+        """See `ScoreGraph.lengths`; returns zeros, since no histories are read."""
         return torch.zeros_like(rows_of_users(query, 0))
 
     def by_history(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.by_history`; false for all users."""
+        """See `ScoreGraph.by_history`; returns False for all users."""
         return self.lengths(query) > 0
 
 
 class FoldInGraph(UserGraph):
-    """Computes the scores of a module with user embeddings; a regression on histories replaces missing embeddings.
+    """Computes the scores of a module with user embeddings; new users get embeddings from their histories (fold-in).
 
     Args:
         module: the trained module.
@@ -72,7 +72,7 @@ class FoldInGraph(UserGraph):
         self.register_buffer("item_vectors", torch.from_numpy(item_vectors))
 
     def forward(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph`; replaces the module's tables of users by rows for only the users of this query."""
+        """See `ScoreGraph`; replaces the module's tables of users by tables for the users of this query only."""
         history = PaddedHistoryBatch.from_padded(query, torch.ones_like(given(query.items), dtype=torch.float32))
         x = history.pooled(self.item_vectors, history.weights) / history.lengths.clamp(min=1).sqrt()[:, None]
         folded = (x @ self.regression[:-1] + self.regression[-1]).split(
@@ -86,11 +86,11 @@ class FoldInGraph(UserGraph):
         return functional_call(self.module, rows, (QueryBatch(torch.arange(users.shape[0])),))
 
     def lengths(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.lengths`; the numbers of interactions in the histories, unlike in `UserGraph`."""
+        """See `ScoreGraph.lengths`; returns the lengths of the histories, unlike `UserGraph`."""
         return ScoreGraph.lengths(self, query)
 
     def by_history(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.by_history`; true for users unseen in training who have a history."""
+        """See `ScoreGraph.by_history`; returns True for users unseen in training who have a history."""
         return ~self.trained[rows_of_users(query, self.module.n_users)] & (self.lengths(query) > 0)
 
 
@@ -99,8 +99,8 @@ class HistoryGraph(ScoreGraph):
 
     Args:
         module: the trained module.
-        weights: computes the weights of interactions, by recency and by plays.
-        constant: constant that is added to the scores: the mean rating, or 0.
+        weights: computes the weight of each interaction from its recency and the number of plays.
+        constant: constant to add to the scores: the mean rating if the module predicts ratings, else 0.
     """
 
     def __init__(self, module: HistoryModule, weights: HistoryWeights, constant: float) -> None:

@@ -16,7 +16,7 @@ from recsys.data.dataset import Dataset
 
 
 def normalised_adjacency(train: Dataset) -> Tensor:
-    """Return the symmetrically normalised adjacency matrix of the graph, with users before items.
+    """Return the symmetrically normalised adjacency matrix of the graph of users and items, users first.
 
     Returns:
         sparse CSR float32 (n_users + n_items, n_users + n_items), with 1 / sqrt(n_u n_i) where user u rated item i in
@@ -37,11 +37,11 @@ def normalised_adjacency(train: Dataset) -> Tensor:
 def sampled_adjacency(graph: Tensor, n_users: int, n_edges: int) -> Tensor:
     """Return an unbiased estimate of an adjacency matrix, from interactions drawn uniformly with replacement.
 
-    The interactions are drawn by PyTorch's global generator.
+    The interactions are drawn with PyTorch's global random number generator.
 
     Args:
-        graph: see `normalised_adjacency`.
-        n_users: number of users, whose rows are the first.
+        graph: the adjacency matrix, as `normalised_adjacency` returns it.
+        n_users: number of users, which have the first rows of `graph`.
         n_edges: number of interactions to draw.
 
     Returns:
@@ -81,6 +81,6 @@ class _SymmetricProduct(Function):
 
 
 def _product(matrix: Tensor, dense: Tensor) -> Tensor:
-    """Return the product of a sparse and a dense matrix in float32, which sparse products need, also in autocast."""
+    """Multiply a sparse and a dense matrix in float32, which sparse products need, even where autocast is on."""
     with torch.autocast(dense.device.type, enabled=False):
         return matrix @ dense.float()

@@ -1,4 +1,4 @@
-"""Gated blocks of attention and feed-forward layers (LiGR).
+"""Transformer blocks with gated attention and feed-forward layers (LiGR).
 
 Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact", arXiv 2025. Tikhonovich et
 al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025, use such blocks
@@ -15,7 +15,7 @@ from recsys.models.neural.attention import AttentionBlock, SimilarLengths
 
 
 class SwiGLU(nn.Module):
-    """Computes W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", arXiv 2020.
+    """Feed-forward layers W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", arXiv 2020.
 
     Args:
         dim: width d of the input and the output.
@@ -34,9 +34,11 @@ class SwiGLU(nn.Module):
 
 
 class LiGRBlock(AttentionBlock):
-    """x' = x + attention(norm(x)) * sigmoid(G_1 x), and x'' = x' + swiglu(norm(x')) * sigmoid(G_2 x'); see `SwiGLU`.
+    """A block in which gates weight the outputs of attention and of the feed-forward layers.
 
-    The gates G_1 and G_2 have biases; dropout follows attention and `SwiGLU`.
+    For the input x, it computes x' = x + attention(norm(x)) * sigmoid(G_1 x), and returns
+    x' + swiglu(norm(x')) * sigmoid(G_2 x'); see `SwiGLU`. G_1 and G_2 are linear layers with biases. Dropout follows
+    attention and `SwiGLU`.
 
     Args:
         dim: width d.

@@ -1,4 +1,4 @@
-"""The base classes of modules of deep models: weights and a forward pass, trained by Lightning on an objective."""
+"""Base classes of the modules of deep models: LightningModules that are trained on an objective."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NeuralModule(pl.LightningModule, ABC):
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
-        objective: training objective; a module that is part of another one, or is never trained, needs none.
+        objective: training objective; None if the module is part of another module, or is never trained.
         optimization: settings of the optimiser.
     """
 
@@ -59,15 +59,15 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return the logits of B queries; if the objective predicts ratings, their differences from the mean rating.
+        """Return logits for B queries or, if the objective predicts ratings, predictions minus the mean rating.
 
         Args:
-            queries: users with their histories.
-            items: int64 (B, C) items of each query, or None for the whole catalogue. Modules that score from a history
-                may ignore a selection and always return the whole catalogue.
+            queries: the users and their histories.
+            items: int64 (B, C) items to score for each query, or None for the whole catalogue. Modules that score from
+                a history may ignore this argument and always score the whole catalogue.
 
         Returns:
-            (B, C) for selected items, (B, n_items) for the whole catalogue.
+            (B, C) for the given items, or (B, n_items) for the whole catalogue.
         """
 
     def bind(self, train: Dataset) -> None:
@@ -83,7 +83,7 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Recompute what is derived from the weights, such as the unknown user's row or the vectors of all items.
+        """Recompute values derived from the weights, such as the unknown user's row or the vectors of all items.
 
         This is called in evaluation mode: before validation, after the best weights are restored, and after loading.
         """
@@ -92,7 +92,7 @@ class NeuralModule(pl.LightningModule, ABC):
                 part.refresh()
 
     def user_tables(self) -> set[str]:
-        """Return the names in `state_dict` of tables with a row per user; some have a last row for unknown users."""
+        """Return the `state_dict` names of tables with a row per user; some have one more row for unknown users."""
         return {*user_tables(self)}
 
     def parameter_groups(self) -> Iterable[Any]:
@@ -102,15 +102,15 @@ class NeuralModule(pl.LightningModule, ABC):
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """Return the loss of a batch.
 
-        Without automatic optimisation, the batch is a list of batches (see `TrainingData`): this takes a step on each
-        of them, and returns the loss of the last.
+        Without automatic optimisation, the batch is a list of batches (see `TrainingData`): this method takes an
+        optimisation step on each of them, and returns the loss of the last.
         """
         if self.automatic_optimization:
             return self._loss(batch)
         return self._several_steps(batch)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser, with a learning-rate schedule by step unless the rate is constant."""
+        """Return the optimiser and, unless the learning rate is constant, a schedule that is advanced every step."""
         optimizer = self.optimization.build(self, self.parameter_groups())
         if self.optimization.lr_schedule == "constant":
             return optimizer
@@ -121,7 +121,7 @@ class NeuralModule(pl.LightningModule, ABC):
         }
 
     def on_fit_start(self) -> None:
-        """Make DistributedDataParallel work on copies of sparse gradients.
+        """In a distributed run, let DistributedDataParallel work on copies of sparse gradients.
 
         DistributedDataParallel divides each gradient in place by the number of processes. Sparse gradients of the same
         step can share memory, which would then be divided more than once.
@@ -132,15 +132,15 @@ class NeuralModule(pl.LightningModule, ABC):
                     part.weight.register_hook(torch.clone)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Call `Objective.after_epoch` after the last batch, before callbacks measure and store the weights."""
+        """At the end of an epoch, call `Objective.after_epoch` before callbacks measure and store the weights."""
         if self.objective is not None and self.trainer.is_last_batch:
             self.objective.after_epoch(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set Lightning's step counts of automatic and of manual optimisation to the number of steps in a checkpoint.
+        """Set both of Lightning's step counts to the number of steps in a checkpoint.
 
-        Lightning has a count for each, and `trainer.max_steps` limits both. A resumed run may change from one to the
-        other: `_several_steps` is manual optimisation.
+        Lightning counts steps of automatic and of manual optimisation separately, and `trainer.max_steps` limits both.
+        A resumed run may change from automatic to manual optimisation (which `_several_steps` is), or back.
         """
         if "loops" not in checkpoint:  # a checkpoint with only weights
             return
@@ -150,7 +150,7 @@ class NeuralModule(pl.LightningModule, ABC):
         single["total"] = grouped["total"] = dict.fromkeys(("ready", "completed"), checkpoint["global_step"])
 
     def batch(self, query: Query) -> QueryBatch:
-        """Return a query as tensors on the module's device, with its histories only if the module reads them.
+        """Return a query as tensors on the module's device; histories are left out unless the module reads them.
 
         The code of unknown users changes from -1 to `n_users`.
         """
@@ -161,7 +161,7 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @torch.inference_mode()
     def score(self, query: Query) -> np.ndarray:
-        """Return what `forward` computes for all items, in batches of users.
+        """Return the output of `forward` for all items, computed in batches of users.
 
         Returns:
             float32 (B, n_items).
@@ -173,7 +173,7 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @torch.inference_mode()
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Return what `forward` computes for pairs of user and item, in batches of pairs, without histories.
+        """Return the output of `forward` for pairs of user and item, computed in batches of pairs without histories.
 
         Returns:
             float32 (P,).
@@ -197,8 +197,9 @@ class NeuralModule(pl.LightningModule, ABC):
     def _several_steps(self, batches: Sequence[Any]) -> Tensor:
         """Take an optimisation step on each batch, and return the last loss.
 
-        Lightning's overhead per step is as large as the cost of a small step. Here the overhead occurs once for several
-        steps, so the trainer does not see each step; `recsys.models.neural.recommender` checks whether it needs to.
+        Lightning's overhead per step is as large as the cost of a small step. Here the overhead occurs only once for
+        several steps. The trainer then does not see each step; `recsys.models.neural.recommender` takes single steps if
+        a setting of the trainer needs this.
         """
         optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
         schedule = cast("LRScheduler | None", self.lr_schedulers())
@@ -217,7 +218,7 @@ class NeuralModule(pl.LightningModule, ABC):
         return loss.detach()
 
     def _n_steps(self) -> float:
-        """Return the number of optimisation steps in the epochs that the learning-rate schedule spans."""
+        """Return the number of optimisation steps that the learning-rate schedule spans."""
         n_steps = self.trainer.estimated_stepping_batches
         if not self.automatic_optimization:
             loader = cast(EpochLoader, self.trainer.train_dataloader)
@@ -239,7 +240,7 @@ class EmbeddingModule(NeuralModule):
 
 
 class HistoryModule(NeuralModule):
-    """A module that represents each user by a vector that it computes from the history in the query."""
+    """A module that represents each user by a vector, computed from the history in the query."""
 
     reads_history = True
     scores_per_pass = 1 << 24
@@ -247,14 +248,14 @@ class HistoryModule(NeuralModule):
 
     @abstractmethod
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return a vector of some width h for each user, (B, h); it is finite for an empty history too."""
+        """Return a vector of any fixed width h for each user, (B, h), which must be finite even for empty histories."""
 
     @abstractmethod
     def item_embeddings(self) -> Tensor:
-        """Return the vectors of items in the space of `encode`, (n_items, h)."""
+        """Return the vectors of items, (n_items, h), in the same space as the vectors that `encode` returns."""
 
     def batch(self, query: Query) -> QueryBatch:
-        """See `NeuralModule.batch`; with a half-life, histories have the recency weights of their interactions."""
+        """See `NeuralModule.batch`; if there is a `half_life`, histories include recency weights."""
         queries = super().batch(query)
         if self.half_life is None:
             return queries
@@ -262,7 +263,7 @@ class HistoryModule(NeuralModule):
         return queries._replace(history=queries.history._replace(recency=recency))
 
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Score pairs by the scores of all items; each history is encoded once, even if it occurs in several pairs.
+        """Score pairs by scoring all items; a history is encoded only once, even if several pairs have it.
 
         Returns:
             float32 (P,).

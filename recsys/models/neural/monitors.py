@@ -1,4 +1,4 @@
-"""Monitors: the validation metrics that early stopping and the choice of weights depend on."""
+"""Monitors: the validation metrics on which early stopping and the choice of the best epoch depend."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Scorer(Protocol):
         """Return the scores of all items, float32 (B, n_items)."""
 
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Return the scores of pairs, float32 (P,)."""
+        """Return the scores of pairs of user and item, float32 (P,)."""
 
 
 class Monitor(ABC):
-    """Validation metrics that are computed from means over queries or over ratings.
+    """Validation metrics, computed from means over queries or over ratings.
 
     Attributes:
         names: names of all metrics, without `valid/`.
-        metric: the one of them that early stopping monitors.
+        metric: name of the metric that early stopping monitors.
     """
 
     names: ClassVar[tuple[str, ...]]
@@ -36,12 +36,12 @@ class Monitor(ABC):
 
     @property
     def mode(self) -> str:
-        """Return whether smaller (`min`) or larger (`max`) values of the metric are better."""
+        """Return `min` if smaller values of `metric` are better, else `max`."""
         return "min" if direction(self.metric) < 0 else "max"
 
     @abstractmethod
     def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
-        """Measure some queries; `summary` turns the means of the values of all queries into metrics.
+        """Compute values for some queries; `summary` turns the means of the values over all queries into metrics.
 
         Args:
             scorer: model to measure.
@@ -50,16 +50,17 @@ class Monitor(ABC):
 
         Returns:
             A distinct key for each of n queries or ratings, int64 (n,), and their values, float64 (len(names), n).
-            Values are sorted by their keys before they are averaged, so the means do not depend on the batches.
+            Values are sorted by key before they are averaged, so that the means do not depend on how the queries are
+            divided into batches.
         """
 
     @abstractmethod
     def summary(self, means: np.ndarray) -> np.ndarray:
-        """Return the metrics, float64 (len(names),), given the means of the values, of the same shape."""
+        """Return the metrics, float64 (len(names),), given the means of the values, which have the same shape."""
 
 
 class RankingMonitor(Monitor):
-    """Ranking metrics at 10 over the whole catalogue, computed by the code that evaluates every model."""
+    """Ranking metrics of lists of 10 items from the whole catalogue, computed by the code of the final evaluation."""
 
     names = ("hr@10", "mrr@10", "ndcg@10", "recall@10")
     metric = "ndcg@10"

@@ -22,12 +22,12 @@ LOGITS_PER_PASS_ELSEWHERE = 1 << 26
 
 
 class NextItem(Objective):
-    """Base class of objectives whose samples are sequences of users, in which each position predicts the next item.
+    """Base class of objectives whose samples are users' sequences of items; each position predicts the next item.
 
     Args:
         max_length: maximum number of positions in a sequence; the latest ones are used.
-        rated_only: whether items without training interactions are never negatives. A model that embeds items by their
-            metadata would otherwise learn that these items are unpopular.
+        rated_only: whether items without training interactions are excluded from the negatives. A model that embeds
+            items from their metadata would otherwise learn that these items are unpopular.
     """
 
     sampler: ItemSampler | None = None
@@ -63,12 +63,12 @@ class NextItemSoftmax(NextItem):
 
 
 class SampledNextItem(NextItem):
-    """Base class of objectives with sampled negatives, shared by groups of consecutive positions; see `ItemSampler`.
+    """Base class of next-item objectives with sampled negatives, which groups of consecutive positions share.
 
     Args:
         max_length: see `NextItem`.
-        n_negatives: number n of negatives that the positions of a group share.
-        negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
+        n_negatives: number n of negatives that the positions of a group share; see `ItemSampler`.
+        negative_power: exponent p: negatives are drawn in proportion to popularity ** p, so 0 draws uniformly.
         rated_only: see `NextItem`.
 
     Raises:
@@ -91,7 +91,7 @@ class SampledNextItem(NextItem):
 
     @property
     def samples_per_interaction(self) -> int:
-        """Return the number of scores per interaction: of the next item and of the negatives."""
+        """Return the number of scores per interaction: one for the next item, and one for each negative."""
         return 1 + self.n_negatives
 
     def bind(self, train: Interactions) -> None:
@@ -116,7 +116,7 @@ class SampledNextItem(NextItem):
 
 
 class SampledNextItemSoftmax(SampledNextItem):
-    """Cross-entropy over an estimate of the whole catalogue: the next item, and negatives corrected for their draw.
+    """Estimate of the cross-entropy over the whole catalogue, from the next item and sampled negatives.
 
     In the normaliser, a negative with probability q in each of n draws counts 1 / (n q) times, and the next item once.
     This is the logQ correction (Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural
@@ -138,13 +138,13 @@ class GBCE(SampledNextItem):
 
     Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
     Sampling", RecSys 2023, equations 13 to 16. sigmoid(s) of the next item is raised to the power
-    b = a (t (1 - 1 / a) + 1 / a), where a is the number of negatives divided by that of the other items that can be
-    drawn. This corrects the overconfidence caused by a small number of negatives.
+    b = a (t (1 - 1 / a) + 1 / a), where a is the number of negatives divided by the number of items that can be drawn,
+    not counting the next item. This corrects the overconfidence caused by a small number of negatives.
 
-    Unlike in the paper, s is the logit plus log(b / n), the log-odds of an average item. Without this constant, all
-    vectors first learn it as a common component, which masks the differences between items, and training is no more
-    accurate than popularity for many epochs. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, initialise
-    their bias in the same way.
+    Unlike in the paper, s is the logit plus log(b / n), the log-odds of an average item. Without this constant, the
+    vectors first learn it as a component that all of them have in common. This component masks the differences between
+    items, so that the model is no more accurate than popularity for many epochs. Lin et al., "Focal Loss for Dense
+    Object Detection", ICCV 2017, initialise a bias in the same way.
 
     Args:
         max_length: see `NextItem`.
@@ -191,7 +191,7 @@ def product_softmax_loss(states: Tensor, items: Tensor, targets: Tensor) -> Tens
 
 
 class _ProductSoftmax(Function):
-    """Computes gradients together with the loss, for a few rows of logits at a time, which fit in a CPU's cache.
+    """Computes the loss together with its gradients, a few rows of logits at a time, which fit in a CPU's cache.
 
     Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", ICLR 2025, do the same to save memory.
     """

@@ -1,7 +1,7 @@
-"""Objectives, which define training samples, how an epoch draws them, their loss, and the metrics of validation.
+"""Objectives: what the training samples are, how an epoch draws them, their loss, and the validation metrics.
 
-A new loss is a new `Objective`, in any file and any package; a model lists the objectives that it accepts in
-`NeuralRecommender.objectives`.
+To add a loss, write a subclass of `Objective`, in this or any other package. A model lists the objectives that it
+accepts in `NeuralRecommender.objectives`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class Epoch(Protocol):
 class Objective(ABC):
     """A training objective, from which `NeuralModule.training_step` gets the loss.
 
-    The arguments of its constructor are hyperparameters of the recommender, with the same names. Losses are computed on
-    the device, without waiting for it: no `.item()`, no NumPy.
+    Each argument of the constructor is a hyperparameter of the recommender with the same name. A loss must be computed
+    without waiting for the device: no `.item()`, no NumPy.
 
-    A model that trains its parts in turn (such as `recsys.models.rec_vae.RecVAE`) has an objective whose epoch yields a
-    batch for each part and whose loss gives gradients to that part only; weights without a gradient do not change.
+    Some models train their submodules in turn (such as `recsys.models.rec_vae.RecVAE`). The epoch of their objective
+    yields separate batches for each submodule, and the loss of a batch gives gradients to this submodule only. Weights
+    without a gradient do not change.
     """
 
     monitor: ClassVar[Monitor] = RankingMonitor()  # what validation measures
@@ -52,14 +53,14 @@ class Objective(ABC):
 
     @abstractmethod
     def epoch(self, train: Interactions, draw: Draw) -> Epoch:
-        """Return this process's share of the batches of an epoch, which depend only on the interactions and `draw`."""
+        """Return this process's share of the batches of an epoch; they must depend only on `train` and `draw`."""
 
     @abstractmethod
     def loss(self, module: Any, batch: Any) -> Tensor:
-        """Return the loss of a module on a batch that `epoch` yielded, a scalar."""
+        """Return the loss, a scalar tensor, of a module on one of the batches of `epoch`."""
 
     def after_epoch(self, module: Any) -> None:  # noqa: B027
-        """Change the module at the end of an epoch, before its validation; by default, do nothing."""
+        """Change the module at the end of an epoch, before validation; by default, do nothing."""
 
 
 class Sampled(Objective):
@@ -67,7 +68,7 @@ class Sampled(Objective):
 
     Args:
         n_negatives: number of negatives drawn for each positive in each epoch.
-        negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
+        negative_power: exponent p: negatives are drawn in proportion to popularity ** p, so 0 draws uniformly.
 
     Raises:
         UserError: `n_negatives` is not above zero.
@@ -80,7 +81,7 @@ class Sampled(Objective):
 
     @property
     def samples_per_interaction(self) -> int:
-        """Return the number of scores per interaction: of the positive and of its negatives."""
+        """Return the number of scores per interaction: one for the positive, and one for each of its negatives."""
         return 1 + self.n_negatives
 
     def bind(self, train: Interactions) -> None:
@@ -128,8 +129,8 @@ class BPR(Sampled):
 class SampledSoftmax(Sampled):
     """Cross-entropy over a positive and its negatives, with the logQ correction.
 
-    The log probability of drawing an item as a negative is subtracted from the item's logit, also from the positive's.
-    The correction thus changes nothing if negatives are drawn uniformly.
+    From the logit of each item, the positive included, the log probability of drawing this item as a negative is
+    subtracted. If negatives are drawn uniformly, the correction therefore changes nothing.
 
     Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model",
     IEEE TNN 2008; Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys
@@ -143,7 +144,7 @@ class SampledSoftmax(Sampled):
 
 
 class ByUser(Objective):
-    """Base class of objectives whose samples are users with all their interactions."""
+    """Base class of objectives in which a sample is a user with all interactions of the user."""
 
     scores_catalogue = True
 
@@ -167,8 +168,8 @@ class SquaredError(Objective):
     """Mean squared error of ratings.
 
     Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5,
-    without the regularisation, which `Optimization.weight_decay` can replace. The module predicts the difference
-    between a rating and the mean training rating.
+    without the paper's regularisation, which `Optimization.weight_decay` can replace. The module predicts the
+    difference between a rating and the mean training rating.
     """
 
     monitor = RatingMonitor()
@@ -189,31 +190,32 @@ class SquaredError(Objective):
 
 
 def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
-    """Return the cross-entropy, averaged over positives, given logits (B, C).
+    """Return the softmax cross-entropy of the positives, averaged over all positives.
 
     Args:
         logits: float (B, C) logits of C items for each user.
-        positives: interactions of the users, whose `items` are columns of the logits.
+        positives: the users' positives; `items` are column indices into `logits`.
     """
     normalisers = torch.logsumexp(logits, dim=1)  # (B,)
     return (normalisers[positives.rows] - logits[positives.rows, positives.items]).mean()
 
 
 def multinomial_log_likelihood(logits: Tensor, positives: HistoryBatch) -> Tensor:
-    """Return the log likelihood of all positives of a user, averaged over the B users; see `softmax_loss`."""
+    """Return the log likelihood of all positives of a user, averaged over users; arguments as for `softmax_loss`."""
     return -len(positives.items) / len(logits) * softmax_loss(logits, positives)
 
 
 def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: Tensor) -> Tensor:
-    """Return the cross-entropy, averaged over positives, over a sample of items that the users of a batch share.
+    """Return the softmax cross-entropy of the positives over a sample of items, which all users of a batch share.
 
-    An item that is in the sample with probability p counts 1 / p times in the normaliser, as in the logQ correction of
-    Yi et al. (see `SampledSoftmax`). A user's own positives are always in the sample and count once.
+    The loss is averaged over all positives. An item that is in the sample with probability p counts 1 / p times in the
+    normaliser, as in the logQ correction of Yi et al. (see `SampledSoftmax`). A user's own positives are always in the
+    sample and count once.
 
     Args:
-        logits: float32 (B, C) logits of the sample.
-        positives: interactions of the users, whose `items` are columns of the logits.
-        log_included: float32 (C,) log p.
+        logits: float32 (B, C) logits of the C items of the sample for each user.
+        positives: the users' positives; `items` are column indices into `logits`.
+        log_included: float32 (C,) log p of each item of the sample.
     """
     own = (positives.rows, positives.items)
     return softmax_loss((logits - log_included.to(logits.dtype)).index_put(own, logits[own]), positives)

@@ -32,10 +32,10 @@ class Optimization:
         optimizer: `adam` (AdamW) or `sgd`.
         lr: learning rate.
         weight_decay: weight decay, which is decoupled for `adam` and an L2 penalty for `sgd`.
-        lr_schedule: `constant`; `linear` or `cosine` decay to zero over `epochs`; or `warmup_linear`, a linear increase
-            from zero over the first tenth of the steps, then a linear decay to zero.
-        epochs: number of epochs that the schedule spans, or None for the trainer's `max_epochs`. A refit, which trains
-            for fewer epochs than the fit before it, has the same schedule if this is set.
+        lr_schedule: `constant`; `linear` or `cosine`, a decay to zero over `epochs`; or `warmup_linear`, a linear
+            increase from zero over the first tenth of the steps, then a linear decay to zero.
+        epochs: number of epochs that the schedule spans, or None for the trainer's `max_epochs`. If it is set, a refit
+            has the same schedule as the fit before it, although it trains for fewer epochs.
 
     Raises:
         UserError: a value is not allowed.
@@ -55,20 +55,20 @@ class Optimization:
         check_not_negative(weight_decay=self.weight_decay)
 
     def build(self, module: nn.Module, groups: Iterable[Any]) -> torch.optim.Optimizer:
-        """Return the optimiser of a module's parameter groups: for `adam`, `RowwiseAdamW` if gradients are sparse."""
+        """Return the optimiser for a module's parameter groups; `adam` is `RowwiseAdamW` if gradients are sparse."""
         if self.optimizer == "sgd":
             return torch.optim.SGD(groups, self.lr, weight_decay=self.weight_decay)
         adam = RowwiseAdamW if has_sparse_gradients(module) else partial(torch.optim.AdamW, fused=True)
         return adam(groups, self.lr, weight_decay=self.weight_decay)
 
     def schedule(self, optimizer: torch.optim.Optimizer, n_steps: float) -> LambdaLR:
-        """Return the schedule `lr_schedule` over `n_steps` steps; it is to be advanced after each step."""
+        """Return the learning-rate schedule over `n_steps` steps; call its method `step` after each step."""
         factor = SCHEDULES[self.lr_schedule]
         return LambdaLR(optimizer, lambda step: factor(step / n_steps))
 
 
 def has_sparse_gradients(module: nn.Module) -> bool:
-    """Return whether an embedding table of the module has sparse gradients, which hold only the rows of a step."""
+    """Return whether an embedding table has sparse gradients, which contain only the rows that a step looked up."""
     return any(getattr(part, "sparse", False) for part in module.modules())
 
 
@@ -76,8 +76,8 @@ class RowwiseAdamW(torch.optim.AdamW):
     """AdamW that updates only the rows of an embedding table that a step looked up.
 
     AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. This class changes the updates of
-    tables with sparse gradients; other weights are updated as usual. Each row counts the steps that looked it up, and
-    is subject to weight decay in those steps only. The cost of a step thus depends on the number of rows looked up, and
+    tables with sparse gradients; other weights are updated as usual. For each row, only the steps that looked it up
+    count as steps and apply weight decay. The cost of a step thus depends on the number of rows looked up, and
     not on the size of the table.
     """
 

@@ -1,4 +1,4 @@
-"""Exchange of tensors between the processes of a distributed training, and the error after a process is lost.
+"""Exchange of tensors between the processes of a distributed training, and errors when a process is lost.
 
 Functions that exchange tensors are collective operations: all processes must call them in the same order.
 """
@@ -20,25 +20,25 @@ LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", 
 
 
 def summed(values: Tensor) -> Tensor:
-    """Return the elementwise sum of the values of all processes, in each process; the shapes must be equal."""
+    """Return, in every process, the elementwise sum of the tensors that the processes pass; all have the same shape."""
     total = values.clone()
     dist.all_reduce(total)
     return total
 
 
 def of_each(values: Tensor) -> Tensor:
-    """Return the values (n,) of all processes in each process, (n_processes, n)."""
+    """Return, in every process, the tensors (n,) that the processes pass, stacked: (n_processes, n)."""
     gathered = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     dist.all_gather(gathered, values)
     return torch.stack(gathered)
 
 
 def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor:
-    """Return, in the first process, the rows of all processes; in the others, the given rows. Both are on the CPU.
+    """Return, in the first process, the rows of all processes; in the others, the given rows. The result is on the CPU.
 
     Args:
         rows: (n, ...) the rows of this process.
-        parts: positions of each process's rows among the rows of all, in ascending order.
+        parts: for each process, the positions of its rows among the rows of all processes, in ascending order.
         device: device of the training, through which processes exchange tensors.
     """
     if dist.get_rank():
@@ -55,7 +55,7 @@ def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor
 
 @contextmanager
 def lost_processes_explained() -> Iterator[None]:
-    """Replace the errors that follow the loss of a process, such as by a signal or a network failure, by a `UserError`.
+    """Turn errors that follow the loss of a process, by a signal or a network failure, into a `UserError`.
 
     Raises:
         UserError: a process was lost.

@@ -1,4 +1,4 @@
-"""Base classes of models that propagate embeddings in the graph of users and items, and score by the result."""
+"""Base classes of models that propagate embeddings through the graph of users and items, and score by the results."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ BYTES_PER_EDGE = 48  # for the graph and its transpose, an index and a value eac
 
 
 class PropagatingModule(EmbeddingModule):
-    """Logit = e_u . e_i with e the embeddings after propagation in the graph, which are stored for scoring.
+    """Logit = e_u . e_i, where e are the embeddings after propagation through the graph; they are stored for scoring.
 
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
         embedding_dim: length d of the vectors.
-        edges_per_step: number of training interactions in the graph of a step, or None for all.
+        edges_per_step: number of training interactions in the graph that a training step uses; None uses all.
         **training: see `NeuralModule`.
 
     Attributes:
-        propagated_users: float32 (n_users + 1, d) vectors of users and, last, of the unknown user, for scoring.
-        propagated_items: float32 (n_items, d) vectors of items, for scoring.
-        graph: see `normalised_adjacency`; None in a module that is not bound to training data, as after loading.
+        propagated_users: float32 (n_users + 1, d) stored e_u of each user; the last row is that of the unknown user.
+        propagated_items: float32 (n_items, d) stored e_i of each item.
+        graph: matrix of the graph, see `normalised_adjacency`; None until `bind` is called, as after loading.
     """
 
     propagated_users: Tensor
@@ -59,15 +59,15 @@ class PropagatingModule(EmbeddingModule):
 
     @abstractmethod
     def propagate(self, graph: Tensor) -> Tensor:
-        """Return e, float32 (n_users + n_items, d), with users before items, from `initial` and a graph.
+        """Propagate the embeddings `initial` through a graph: return e, float32 (n_users + n_items, d), users first.
 
         Args:
-            graph: see `normalised_adjacency`; in training, that of `training_graph`.
+            graph: matrix of the graph, see `normalised_adjacency`; in training, the result of `training_graph`.
         """
 
     @property
     def initial(self) -> Tensor:
-        """Return the embeddings before propagation, (n_users + n_items, d), with users before items."""
+        """Return the embeddings before propagation, (n_users + n_items, d), users first."""
         return torch.cat([self.users.known, self.items.weight])
 
     def bind(self, train: Dataset) -> None:
@@ -76,13 +76,13 @@ class PropagatingModule(EmbeddingModule):
         self.graph = normalised_adjacency(train).to(self.device)
 
     def training_graph(self) -> Tensor:
-        """Return the graph of a step: all of it, or an estimate from `edges_per_step` interactions."""
+        """Return the graph for a training step: the whole graph, or an estimate from `edges_per_step` interactions."""
         graph = cast(Tensor, self.graph)
         return graph if self.edges_per_step is None else sampled_adjacency(graph, self.n_users, self.edges_per_step)
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Store the embeddings after propagation in the whole graph; without a graph, the stored ones do not change.
+        """Propagate through the whole graph, and store the result; without a graph, the stored result does not change.
 
         Users without training interactions and the unknown user get the mean vector of all other users.
         """
@@ -100,27 +100,27 @@ class PropagatingModule(EmbeddingModule):
         return super().user_tables() | {"propagated_users"}
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`; uses what the last `refresh` stored, so losses use `propagate` instead."""
+        """See `NeuralModule.forward`; uses what the last `refresh` stored, so losses call `propagate` instead."""
         vectors = self.propagated_items
         return dot(self.propagated_users[queries.users], vectors if items is None else vectors[items])
 
     def user_embeddings(self) -> Tensor:
-        """Return e_u, (n_users, d)."""
+        """Return the stored embeddings of users after propagation, e_u: (n_users, d)."""
         return self.propagated_users[:-1]
 
     def item_embeddings(self) -> Tensor:
-        """Return e_i, (n_items, d)."""
+        """Return the stored embeddings of items after propagation, e_i: (n_items, d)."""
         return self.propagated_items
 
 
 class PropagatingRecommender(EmbeddingRecommender, ScoresByProducts):
-    """A deep model whose module is a `PropagatingModule`.
+    """A deep model that propagates embeddings through the graph of users and items; see `PropagatingModule`.
 
     Args:
         embedding_dim: dimension of the embeddings.
-        n_layers: number of propagations.
-        edges_per_step: number of training interactions that a step draws for its graph, for data sets where a
-            propagation in the whole graph takes seconds; None takes all. Scoring always takes all.
+        n_layers: number of propagation layers.
+        edges_per_step: number of training interactions that are drawn for the graph of each training step, for data
+            sets where propagation through the whole graph takes seconds; None uses all. Scoring always uses all.
         **training: see `NeuralRecommender`.
 
     Raises:
@@ -149,7 +149,7 @@ class PropagatingRecommender(EmbeddingRecommender, ScoresByProducts):
         return self.item_embeddings()
 
     def _check_memory(self, train: Dataset) -> None:
-        """See `NeuralRecommender._check_memory`; counts tables and graph."""
+        """See `NeuralRecommender._check_memory`; counts the embedding tables and the graph."""
         n_nodes = train.n_users + train.n_items
         n_tables = COPIES_OF_TABLES + 2 * self.n_layers
         check_memory(

@@ -1,4 +1,4 @@
-"""Recommenders that train a `NeuralModule`: their hyperparameters, fit with early stopping, refit and saving."""
+"""Recommenders that train a `NeuralModule`: hyperparameters, fit with early stopping, refit, and saving."""
 
 from __future__ import annotations
 
@@ -59,30 +59,30 @@ USERS_PER_PASS = 4096  # number of users that are embedded at a time after a fit
 class NeuralRecommender(Recommender):
     """Trains a module with Lightning, stops early on validation, and uses the weights of the best epoch.
 
-    A subclass names its hyperparameters, lists the objectives that it accepts, and builds its module.
+    A subclass defines its hyperparameters, lists the objectives that it accepts, and builds its module.
 
     Args:
-        loss: name of an objective; see the model's `objectives`.
+        loss: name of an objective, a key of the model's `objectives`.
         n_negatives: number of negatives per positive, for objectives that sample negatives.
-        negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
-        batch_size: number of samples in a step: users for objectives whose samples are users, ratings for `squared`,
-            otherwise positives plus negatives.
+        negative_power: exponent p: negatives are drawn in proportion to popularity ** p, so 0 draws uniformly.
+        batch_size: number of samples in a step. It counts users for objectives whose samples are users, ratings for
+            `squared`, and otherwise positives plus negatives.
         optimizer: `adam` (AdamW) or `sgd`.
         lr: learning rate.
         weight_decay: weight decay; see `Optimization`.
         lr_schedule: `constant`, `linear`, `cosine` or `warmup_linear`, over `max_epochs`; see `Optimization`.
         max_epochs: maximum number of passes over the training interactions.
-        patience: number of epochs without an improvement of the monitored metric (validation ndcg@10, or rmse) after
-            which training stops.
+        patience: training stops after this number of epochs without an improvement of the monitored metric (ndcg@10 or
+            rmse on the validation data).
         seed: seed of the initialisation, the order of samples, the negatives and dropout.
 
     Raises:
         UserError: a value is not allowed.
 
     Attributes:
-        module: the module, built by a fit, and trained after it.
-        n_epochs: number of epochs that the next fit trains at most: `max_epochs`, or fewer in a refit.
-        rating_mean: mean training rating, which is added to the output of a module that predicts ratings; else 0.
+        module: the module, which `fit` builds and trains.
+        n_epochs: maximum number of epochs of the next fit: `max_epochs`, or fewer in a refit.
+        rating_mean: mean training rating, which is added to the output of the module if it predicts ratings; else 0.
         trained_on: fingerprint of the interactions that the last fit was trained on.
     """
 
@@ -129,7 +129,7 @@ class NeuralRecommender(Recommender):
     def build(self, n_users: int, n_items: int, **training: Any) -> NeuralModule:
         """Return an untrained module with the hyperparameters of this model.
 
-        This is also called on the meta device, to count the weights before they are allocated.
+        This is also called with PyTorch's meta device, to count the weights before they are allocated.
 
         Args:
             n_users: number of user codes.
@@ -138,7 +138,7 @@ class NeuralRecommender(Recommender):
         """
 
     def initialise(self, train: Dataset, valid: Holdout | None) -> None:
-        """Change the initial weights of `module`, if the model starts from pretrained ones; by default, do nothing."""
+        """Change the initial weights of `module`, as models with pretrained weights do; by default, do nothing."""
 
     def objective(self) -> Objective:
         """Build the objective that `loss` names; its arguments are the hyperparameters with the same names."""
@@ -168,9 +168,10 @@ class NeuralRecommender(Recommender):
         return self.for_refit().fit(train, context=context)
 
     def for_refit(self) -> Self:
-        """Return an unfitted model with the same hyperparameters, which trains for the epochs that validation chose.
+        """Return an unfitted copy of the model, which will train for the number of epochs that validation chose.
 
-        Subclasses add other choices of validation. The copy also starts from the same earlier model, if there is one.
+        The copy has the same hyperparameters and, if there is one, starts from the same earlier model (see
+        `continue_from`). Subclasses also copy what else validation chose.
         """
         model = type(self)(**self.hyperparameters())
         model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
@@ -181,7 +182,7 @@ class NeuralRecommender(Recommender):
         cast(OwnUsers, shard).complete(self.module)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns the weights, as `module.NAME`, and what `restore` needs besides."""
+        """See `Recommender.arrays`; also returns the weights, as `module.NAME`, and what else `restore` needs."""
         weights = {f"module.{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
         if self.predicts_ratings:
             weights["rating_mean"] = np.array(self.rating_mean)
@@ -209,7 +210,7 @@ class NeuralRecommender(Recommender):
         self._use()
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Train the module; without `valid`, train for `n_epochs` epochs and use the last weights."""
+        """Train the module; if `valid` is None, train for `n_epochs` epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
         self._check_memory(train)
         self._check_weights(train, context)
@@ -266,7 +267,7 @@ class NeuralRecommender(Recommender):
             self.n_best_epochs = int(state["epoch"]) + 1
 
     def _train(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> None:
-        """Run Lightning's loop, and leave `last.ckpt`, `finished.json` and, with `valid`, `best.ckpt` in the directory.
+        """Run Lightning's loop, and write `last.ckpt`, `finished.json` and, if there is `valid`, `best.ckpt`.
 
         Raises:
             UserError: training ended before the first step, a process was lost, or a checkpoint to resume is damaged or
@@ -364,7 +365,7 @@ class NeuralRecommender(Recommender):
         return output + np.float32(self.rating_mean) if self.predicts_ratings else output
 
     def _build(self, n_users: int, n_items: int) -> None:
-        """Build the untrained module without changing the global random state."""
+        """Build the untrained module with the seed of the model, without changing the global random state."""
         self.n_users, self.n_items = n_users, n_items
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -378,8 +379,9 @@ class NeuralRecommender(Recommender):
     def check_sharding(self, trainer: Mapping[str, Any]) -> None:
         """Check, before data are read, that a training can be sharded by user.
 
-        The module's class must be known for this, from the annotation of `module`; a fit checks the module that it has
-        built in any case. See `recsys.models.neural.sharding.check_sharding`.
+        The class of the module is read from the annotation of `module`. If this names no concrete class, nothing is
+        checked yet; a fit always checks the module that it has built. See
+        `recsys.models.neural.sharding.check_sharding`.
 
         Args:
             trainer: settings of the trainer.
@@ -392,7 +394,7 @@ class NeuralRecommender(Recommender):
             check_sharding(module, type(self).__name__, trainer.get("gradient_clip_val"), trainer.get("precision"))
 
     def _check_memory(self, train: Dataset) -> None:
-        """Check that what a training step computes, beyond the weights, fits in memory; by default, check nothing.
+        """Check that what a training step needs besides the weights fits in memory; by default, check nothing.
 
         Raises:
             UserError: it does not fit.
@@ -412,12 +414,12 @@ class NeuralRecommender(Recommender):
         check_weights(sum(weights.numel() for weights in module.parameters()), self)
 
     def _use(self) -> None:
-        """Make the module ready to score: set it to evaluation mode, and refresh it."""
+        """Make the module ready for scoring: set it to evaluation mode, and refresh it."""
         self.module.eval().refresh()
 
 
 def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | None:
-    """Return the class with which a model's class annotates `module`; None if that is abstract, or there is none."""
+    """Return the class with which a model annotates `module`; None if it is abstract, or there is no annotation."""
     for cls in model.__mro__:
         name = get_annotations(cls).get("module")
         declared = vars(sys.modules[cls.__module__]).get(name) if isinstance(name, str) else name
@@ -427,7 +429,10 @@ def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | Non
 
 
 def _takes_several_steps(trainer: pl.Trainer, callbacks: Sequence[Callback]) -> bool:
-    """Return whether no setting of the trainer requires it to see every optimisation step."""
+    """Return whether one call of `training_step` may take several optimisation steps.
+
+    It may not if a setting of the trainer or a hook of a callback needs to see every step.
+    """
     return (
         trainer.world_size == 1
         and trainer.accumulate_grad_batches == 1
@@ -446,7 +451,7 @@ def _checkpoint(directory: Path, name: str, **options: Any) -> ModelCheckpoint:
 
 @contextmanager
 def _directory(context: FitContext) -> Iterator[Path]:
-    """Yield the directory for checkpoints: the context's, or a temporary one that is removed after the training."""
+    """Yield the directory for checkpoints: that of the context, or a temporary one that is removed at the end."""
     if context.directory is None:
         with tempfile.TemporaryDirectory() as directory:
             yield Path(directory)
@@ -474,7 +479,7 @@ class EmbeddingRecommender(NeuralRecommender, HasEmbeddings, HasGraph):
 
 
 class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories, HasGraph):
-    """A deep model that encodes histories; the embedding of a training user is that of the training history.
+    """A deep model that encodes histories; a training user's embedding is the encoded training history.
 
     Args:
         prior_strength: see `ReadsHistories`.
@@ -501,7 +506,7 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories, Ha
         ReadsHistories.__init__(self, prior_strength, popularity_half_life, popularity_by)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Train, and embed the users' training histories."""
+        """Train the module, and embed the users' training histories."""
         report = super()._fit(train, valid, context)
         users = range(train.n_users) if train.shard is None else train.shard.own
         passes = np.array_split(np.array(users), 1 + len(users) // USERS_PER_PASS)

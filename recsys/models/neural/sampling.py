@@ -1,4 +1,4 @@
-"""Training epochs as slices of tensors on the device: positives with negatives, single ratings, or whole users.
+"""Training epochs, drawn on the device: of positives with sampled negatives, of single ratings, or of whole users.
 
 The samples of an epoch depend only on the interactions and the epoch's seed, so a resumed run sees the same samples as
 an uninterrupted one. All processes of a distributed run draw the same epoch, and each takes its share of every batch,
@@ -27,14 +27,14 @@ POSITIVES_PER_DRAW = 1 << 20
 class Interactions:
     """Training interactions as tensors on a device.
 
-    The attributes have the names, the order and the dtypes of those of `Dataset`: `users`, `items`, `ratings`, `times`,
-    `indptr` and `item_counts` are tensors on the device, `user_counts` is a NumPy array, and the others are numbers. If
-    each process has only the interactions of its own users, the counts of items and raters and the mean rating still
-    cover all users.
+    The attributes have the same names, order of elements and dtypes as in `Dataset`. `users`, `items`, `ratings`,
+    `times`, `indptr` and `item_counts` are tensors on the device, `user_counts` is a NumPy array, and the others are
+    numbers. If each process has only the interactions of its own users, `item_counts`, `n_raters` and `mean_rating`
+    still cover all users.
 
     Args:
-        train: the interactions, all of them positives.
-        device: device of the training.
+        train: the interactions, all of which are positives.
+        device: device on which the module is trained.
     """
 
     def __init__(self, train: Dataset, device: torch.device) -> None:
@@ -57,7 +57,7 @@ class Interactions:
 
         Args:
             users: int64 (B,) user codes.
-            host_lengths: int64 (B,) number of interactions of each of these users, from `user_counts`.
+            host_lengths: int64 (B,) number of interactions of each of these users, a NumPy array from `user_counts`.
         """
         starts = self.indptr[users]
         lengths = self.indptr[users + 1] - starts
@@ -70,12 +70,12 @@ class NegativeSampler:
     """Draws items that a user has not rated in training, in proportion to popularity ** power.
 
     Args:
-        positives: interactions whose items are never drawn for their users.
-        power: 0 draws uniformly from the whole catalogue. Other powers never draw items without ratings: 1 draws in
-            proportion to the number of ratings, and word2vec uses 0.75.
+        positives: the training interactions, whose items are never drawn for their users.
+        power: exponent of popularity. 0 draws uniformly from the whole catalogue. With other exponents, items without
+            ratings are never drawn: 1 draws in proportion to the number of ratings, and word2vec uses 0.75.
 
     Attributes:
-        log_q: float32 (n_items,) log probability of each item in a draw, before draws of positives are repeated.
+        log_q: float32 (n_items,) log probability of drawing each item, as if draws of positives were not repeated.
 
     Raises:
         UserError: a user has rated every item that can be drawn.
@@ -99,7 +99,7 @@ class NegativeSampler:
     def draw(self, users: Tensor, n_negatives: int, generator: Generator) -> Tensor:
         """Draw negatives for users (B,) with replacement, int64 (B, n_negatives).
 
-        A draw of one of the user's positives is repeated.
+        If a positive of the user is drawn, the draw is repeated.
         """
         offsets = (users.long() * self.n_items).repeat_interleave(n_negatives)  # (B * n,)
         negatives = torch.empty_like(offsets)
@@ -121,9 +121,10 @@ class NegativeSampler:
 
 
 def popularity_weights(item_counts: Tensor, power: float, rated_only: bool = False) -> Tensor:
-    """Return weights of items in proportion to popularity ** power, float64 (n_items,).
+    """Return the weight of each item in random draws, popularity ** power: float64 (n_items,).
 
-    Items without training interactions have weight 0, unless the power is 0 and `rated_only` is False.
+    Items without training interactions have weight 0, except that they have weight 1 if the power is 0 and `rated_only`
+    is False.
     """
     return torch.where(item_counts > 0, item_counts.double() ** power, float(power == 0 and not rated_only))
 
@@ -142,24 +143,24 @@ class Share:
 
     @property
     def stream(self) -> int:
-        """Return the number of this process's random stream: 0 for every process, since all draw the same epoch."""
+        """Return the number that is hashed into the seed of an epoch: 0 in all processes, which draw the same epoch."""
         return 0
 
     def fair(self, n_rows: int) -> int:
-        """Round a number of rows down to a multiple of the number of processes, but to at least one row for each."""
+        """Round a number of rows down to a multiple of the number of processes, with at least one row for each."""
         return max(1, n_rows // self.n_processes) * self.n_processes
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
-        """Divide drawn rows into batches of all processes together.
+        """Divide drawn rows into batches, each of which is shared by all processes.
 
         The last rows are left out if they cannot be divided equally among processes.
 
         Args:
             n_rows: number of rows.
-            batch_size: number of rows in a batch, which `fair` rounds; the last batch can be smaller.
+            batch_size: number of rows in a batch over all processes, rounded by `fair`; the last batch can be smaller.
 
         Returns:
-            int64 (n_batches + 1,) positions at which the batches begin, and at which the last one ends.
+            int64 (n_batches + 1,) positions at which the batches begin, and the position at which the last one ends.
         """
         n_rows = self.fair(n_rows)
         return np.append(np.arange(0, n_rows, self.fair(batch_size)), n_rows)
@@ -176,7 +177,7 @@ class Draw:
     Attributes:
         batch_size: number of samples in a step, over all processes.
         seed: seed of the epoch.
-        share: rows of each batch that belong to this process.
+        share: determines the rows of each batch that belong to this process.
     """
 
     batch_size: int
@@ -184,7 +185,7 @@ class Draw:
     share: Share = Share()
 
     def bounds(self, n_rows: int, batch_size: int | None = None) -> np.ndarray:
-        """Return the bounds of batches, see `Share.bounds`; None for `batch_size` stands for that of the draw."""
+        """See `Share.bounds`; if `batch_size` is None, the attribute `batch_size` is used."""
         return self.share.bounds(n_rows, batch_size or self.batch_size)
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:
@@ -194,15 +195,15 @@ class Draw:
     def batches(
         self, users: Tensor, interactions: Interactions, generator: Generator
     ) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Yield this process's share of batches of users in random order, with their numbers of interactions.
+        """Yield batches of users in random order, each reduced to the users that belong to this process.
 
         Args:
-            users: int64 (n,) codes of the users to draw, all of them once.
+            users: int64 (n,) user codes; each user is drawn once.
             interactions: the training interactions.
-            generator: source of the order.
+            generator: random number generator that determines the order.
 
         Yields:
-            int64 (B,) user codes on the device, and int64 (B,) their numbers of interactions as a NumPy array.
+            User codes, int64 (B,) on the device, and their numbers of interactions, int64 (B,) as a NumPy array.
         """
         order = self.order(users, generator)
         counts = interactions.user_counts[order.cpu().numpy()]  # read once, so that no step waits for the device
@@ -211,13 +212,13 @@ class Draw:
             yield order[own], counts[own]
 
     def generator(self, device: torch.device) -> Generator:
-        """Return a generator on the device that starts from the epoch's seed."""
+        """Return a random number generator on the device, seeded with the epoch's seed."""
         return Generator(device).manual_seed(self.seed)
 
 
 @dataclass(frozen=True)
 class SampledEpoch:
-    """One pass over the positives in random order, each with fresh negatives; yields `SampledBatch`.
+    """One pass over the positives in random order, each with newly drawn negatives; yields `SampledBatch`.
 
     Args:
         positives: the training interactions.
@@ -233,7 +234,7 @@ class SampledEpoch:
 
     @property
     def positives_per_batch(self) -> int:
-        """Return the number of positives in a batch of all processes: as many for each process, and at least one."""
+        """Return the number of positives in a batch over all processes, each of which has an equal share."""
         return self.draw.share.fair(self.draw.batch_size // (1 + self.n_negatives))
 
     def __len__(self) -> int:
@@ -283,7 +284,7 @@ class RatingEpoch:
 
 @dataclass(frozen=True)
 class UserEpoch:
-    """One pass over the users with interactions in random order, each with the whole history; yields `QueryBatch`.
+    """One pass over the users with interactions, in random order and with their whole histories; yields `QueryBatch`.
 
     Args:
         interactions: the training interactions.
@@ -310,21 +311,21 @@ class UserEpoch:
 def shared_candidates(
     queries: QueryBatch, item_counts: Tensor, draw: Tensor, n_users: int, n_negatives: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw the candidates that all users of a batch are scored on: their positives, and some sampled items.
+    """Draw the candidate items that all users of a batch share: the positives of these users, and sampled items.
 
-    The items are drawn by PyTorch's global generator.
+    The items are sampled with PyTorch's global random number generator.
 
     Args:
-        queries: users, drawn without replacement, with all their positives.
+        queries: the users of the batch, drawn without replacement, with all their positives.
         item_counts: int64 (n_items,) number of users who have each item among their positives.
         draw: float32 (n_items,) probability of each item in one draw.
         n_users: number of users with positives.
         n_negatives: number of draws, with replacement.
 
     Returns:
-        int64 (C,) candidates, ascending, and float32 (C,) log probability of each to be among the candidates as a
-        negative of a user who does not have it as a positive: as the positive of another user in the batch, or because
-        it is drawn.
+        int64 (C,) the candidates, ascending, and float32 (C,) for each of them, the log probability that it becomes a
+        candidate for a user of whom it is not a positive, because it is sampled or is a positive of another user in the
+        batch.
     """
     drawn = torch.multinomial(draw, n_negatives, replacement=True)
     items = torch.cat([queries.history.items, drawn]).unique()
@@ -338,5 +339,5 @@ def shared_candidates(
 
 
 def _log_choose(n: Tensor, k: int) -> Tensor:
-    """Return the logarithm of the number of ways to choose k of n, elementwise; minus infinity where n < k."""
+    """Return the logarithm of the binomial coefficient "n choose k", elementwise; minus infinity where n < k."""
     return torch.lgamma(n + 1) - lgamma(k + 1) - torch.lgamma(n - k + 1)

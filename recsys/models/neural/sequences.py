@@ -1,4 +1,4 @@
-"""Models of sequences: training to predict the next item at each position, and scoring from the last position.
+"""Sequence models, which are trained to predict the next item at each position and score from the last position.
 
 Sequences are packed: the histories of a batch are stored one after another, so that layers compute no padding.
 """
@@ -28,13 +28,13 @@ from recsys.models.neural.sampling import Draw, Interactions, popularity_weights
 
 
 class SequenceBatch(NamedTuple):
-    """Sequences with the item that follows each position.
+    """Sequences of items, with the item that follows each position.
 
     Attributes:
         queries: users, whose histories are the input items, P positions in total.
         targets: int64 (P,) the next item of each position.
-        negatives: int64 (ceil(P / s), n) items drawn for each group of s consecutive positions, see `ItemSampler`; of
-            shape (0, 0) without a sampler.
+        negatives: int64 (ceil(P / s), n) items drawn for each group of s consecutive positions, see `ItemSampler`; if
+            the loss needs no sampler, the shape is (0, 0).
     """
 
     queries: QueryBatch
@@ -48,7 +48,7 @@ class SequenceModule(HistoryModule):
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
-        max_length: maximum number of items that are read: the latest ones of a longer history.
+        max_length: maximum number of items that are read; of a longer history, only the latest items are read.
         **training: see `NeuralModule`.
     """
 
@@ -61,7 +61,7 @@ class SequenceModule(HistoryModule):
 
     @abstractmethod
     def item_table(self) -> Tensor:
-        """Compute the vectors of items, (n_items, h), which are inputs of the model and are multiplied with its states.
+        """Return the vectors of items, (n_items, h), which the model reads as inputs and multiplies with its states.
 
         Objectives call this once per training step. Scoring calls `item_embeddings`, which a module can override to
         return vectors that `refresh` has computed.
@@ -69,11 +69,11 @@ class SequenceModule(HistoryModule):
 
     @abstractmethod
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """Return the state after each interaction, (P, h), computed from this and earlier interactions of its user.
+        """Return the state after each interaction, (P, h), from this and earlier interactions of the same user.
 
         Args:
             history: histories of users, each with at least one and at most `max_length` interactions; P in all.
-            table: the result of `item_table`, or of `item_embeddings` in scoring.
+            table: the result of `item_table` in training, or of `item_embeddings` in scoring.
         """
 
     def item_embeddings(self) -> Tensor:
@@ -94,7 +94,7 @@ class SequenceModule(HistoryModule):
         return encoded.index_copy(0, known, last.to(encoded.dtype))
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items), whatever `items` selects: products of last states and items."""
+        """Return logits of all items, (B, n_items), even if `items` is given: last states times item vectors."""
         return self.encode(queries) @ self.item_embeddings().T
 
 
@@ -114,21 +114,22 @@ class SequenceGraph(HistoryGraph):
 
 
 class ItemSampler:
-    """Draws items in proportion to popularity ** power, for groups of consecutive positions.
+    """Draws negatives in proportion to popularity ** power, for groups of consecutive positions.
 
-    The positions of a group share their negatives, so that scores are matrix products. If a drawn item is the next item
-    of a position, losses do not count it as a negative there. Other items of the user's history can be negatives.
+    The positions of a group share their negatives, so that their scores are a matrix product. If a drawn item is the
+    next item of a position, losses do not count it as a negative at this position. Other items of the user's history
+    can be negatives.
 
     Args:
         train: the training interactions.
         n_negatives: number of items drawn for a group, with replacement.
-        power: 0 draws uniformly. Other powers never draw items without training interactions; 1 draws in proportion to
-            the number of interactions.
-        rated_only: whether a power of 0 does not draw items without training interactions either.
+        power: exponent of popularity. 0 draws uniformly. With other exponents, items without training interactions are
+            never drawn; 1 draws in proportion to the number of interactions.
+        rated_only: whether items without training interactions are excluded even if `power` is 0.
 
     Attributes:
         n_items: number of items that can be drawn.
-        log_q: float32 (n_items,) log probability of each item of the catalogue in a draw.
+        log_q: float32 (n_items,) log probability of drawing each item of the catalogue.
     """
 
     positions_per_draw = 128  # size of a group, for which the vectors of the negatives are gathered once
@@ -141,7 +142,7 @@ class ItemSampler:
         self.log_q = self.weights.log().float()
 
     def draw(self, n_positions: int, generator: torch.Generator) -> Tensor:
-        """Draw negatives for `n_positions` positions, int64 (n_groups, n_negatives); the last group may be smaller."""
+        """Draw negatives for each group of positions, int64 (n_groups, n_negatives); the last group may be smaller."""
         shape = (ceil(n_positions / self.positions_per_draw), self.n_negatives)
         drawn = torch.multinomial(self.weights, shape[0] * shape[1], replacement=True, generator=generator)
         return drawn.view(shape)
@@ -149,14 +150,14 @@ class ItemSampler:
 
 @dataclass(frozen=True)
 class SequenceEpoch:
-    """One pass over the users in random order, each with the user's latest items; yields `SequenceBatch`.
+    """One pass over the users in random order, with the latest items of each user; yields `SequenceBatch`.
 
     Args:
         interactions: the training interactions.
         draw: determines the samples; its `batch_size` counts users.
         max_length: maximum number of positions of a user. Each position has a next item, so a user with two items has
             one position, and users with a single item are left out.
-        sampler: draws negatives; None for losses over the whole catalogue.
+        sampler: draws the negatives; None if the loss covers the whole catalogue.
     """
 
     interactions: Interactions
@@ -190,14 +191,14 @@ class SequenceEpoch:
 
 
 class SequenceRecommender(HistoryRecommender, ScoresByProducts):
-    """A deep model of sequences, which needs ratings with times to learn from.
+    """A deep model that learns from the order of ratings, so the training ratings must have times.
 
     Args:
-        max_length: maximum number of items of a history that are read: the latest ones.
-        loss: see the model's `objectives`.
+        max_length: maximum number of items that are read; of a longer history, only the latest items are read.
+        loss: name of an objective, a key of the model's `objectives`.
         n_negatives: number of items drawn for each group of consecutive positions, for losses with negatives.
-        calibration: for the loss `gbce`, see `GBCE`: 0 is the log loss, and 1 fully corrects scores for the share of
-            items that are drawn.
+        calibration: correction of scores, in the loss `gbce` only, for the share of items that are drawn: 0 is the log
+            loss, and 1 corrects fully; see `GBCE`.
         batch_size: number of users in a step, each with a sequence of up to `max_length` positions.
         **training: see `HistoryRecommender`.
 
@@ -226,7 +227,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
 
     @property
     def n_read(self) -> int:  # type: ignore[override]
-        """See `HasGraph`; this is `max_length`."""
+        """See `HasGraph`; equals `max_length`."""
         return self.max_length
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:

@@ -1,21 +1,21 @@
-"""Training sharded by user: each process has the ratings, the embeddings and the optimiser's state of its own users.
+"""Training sharded by user: each process has the ratings, embeddings and optimiser state of its own users only.
 
 The users of a process have consecutive codes, and all processes have about equally many ratings. Each process draws
 positives and negatives for its own users only. In a step of n processes,
 
 - the gradients of all weights except the tables of users are averaged over the processes, as in any distributed
   training;
-- a row of a table of users has a gradient only in the process of its user. This gradient is divided by n, so that users
-  and items are updated as if one process had computed the loss of all samples of the step.
+- a row of a table of users has a gradient only in the process of its user. This gradient is divided by n, so that the
+  vectors of users and items are updated as if one process had computed the loss of all samples of the step.
 
 The initial weights do not depend on the number of processes, see `recsys.models.neural.embeddings.only_rows_of`.
 Checkpoints contain the tables of all users, which the first process collects. A training can therefore be resumed with
 another number of processes, and a single process can evaluate the model.
 
-With `pl.Trainer(strategy="sharded")`, the processes are started by torchrun, by Slurm, or by Lightning, which runs the
-command again in each. `sharded_spawn` and `sharded_fork` start processes for the fit only, unless torchrun or Slurm has
-started them. If the training data have a `Dataset.shard`, each process has only ever held the ratings of its own users;
-otherwise each process starts with all ratings and selects those of its users.
+With `pl.Trainer(strategy="sharded")`, torchrun, Slurm or Lightning starts the processes; Lightning runs the command
+again in each of them. `sharded_spawn` and `sharded_fork` start processes for the fit only, unless torchrun or Slurm has
+started them already. If the training data have a `Dataset.shard`, each process was given the ratings of its own users
+only; otherwise each process starts with all ratings and selects those of its users.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ START_METHODS = {"sharded": "popen", "sharded_spawn": "spawn", "sharded_fork": "
 
 
 def is_sharded(strategy: object) -> bool:
-    """Return whether a strategy of Lightning, given as an object or by name, shards by user."""
+    """Return whether a strategy of Lightning, given as an object or by name, shards the training by user."""
     return isinstance(strategy, ShardedByUser) or (isinstance(strategy, str) and strategy in START_METHODS)
 
 
@@ -65,7 +65,7 @@ def shards(user_counts: np.ndarray, n_processes: int) -> list[range]:
         The user codes of each process, in order.
 
     Raises:
-        UserError: a process would have no ratings, as there are too few users or one has too many of the ratings.
+        UserError: a process would have no ratings: there are too few users, or one user has too many of the ratings.
     """
     indptr = row_pointers(user_counts)
     targets = np.arange(1, n_processes) * indptr[-1] / n_processes
@@ -89,13 +89,14 @@ def _too_few(n_processes: int) -> UserError:
 class OwnUsers(Share):
     """The users of one process, which draws its batches from the training interactions of these users.
 
-    This is a `recsys.data.dataset.Shard`, and its methods that exchange arrays are collective operations too.
+    The class implements `recsys.data.dataset.Shard`. Its methods that exchange arrays are collective operations: all
+    processes must call them in the same order.
 
-    An epoch has equally many steps in every process, about as many as in a single process with all users. Each process
-    divides its samples evenly among the steps.
+    An epoch has the same number of steps in every process, about as many as if a single process had all users. Each
+    process divides its samples evenly among the steps.
 
     Attributes:
-        users: codes of the users of each process, in ascending order.
+        users: for each process, the range of its user codes; the ranges are in ascending order.
         device: device of the training.
     """
 
@@ -124,7 +125,7 @@ class OwnUsers(Share):
         return values
 
     def whole(self, rows: Tensor) -> Tensor:
-        """Return, in the first process, the rows of all users and the unknown one; in the others, the given rows.
+        """Return the rows of all users and of the unknown user in the first process, and the given rows in the others.
 
         The result is on the CPU. All processes must call this together.
 
@@ -134,7 +135,10 @@ class OwnUsers(Share):
         return torch.cat([joined(rows[:-1], self.users, self.device), rows[-1:].cpu()])
 
     def complete(self, module: nn.Module) -> None:
-        """Set the tables of a module to the rows of all users in the first process; all processes must call this."""
+        """In the first process, fill a module's tables of users with the rows of all users.
+
+        All processes must call this together.
+        """
         for table in user_tables(module).values():
             rows = self.whole(table.weight.detach())
             if self.rank == 0:
@@ -142,11 +146,11 @@ class OwnUsers(Share):
 
     @property
     def stream(self) -> int:
-        """See `Share.stream`: each process has its own random stream."""
+        """See `Share.stream`; returns `rank`, so that each process draws different random numbers."""
         return self.rank
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
-        """See `Share.bounds`; divides the rows of this process, all of them. All processes must call this together.
+        """See `Share.bounds`; no rows are left out. All processes must call this together.
 
         Args:
             n_rows: number of rows of this process.
@@ -162,12 +166,12 @@ class OwnUsers(Share):
         return np.arange(n_steps + 1) * n_rows // n_steps
 
     def rows(self, start: int, stop: int) -> slice:
-        """See `Share.rows`: all rows, since they belong to this process already."""
+        """See `Share.rows`; returns all rows from `start` to `stop`, since all of them belong to this process."""
         return slice(start, stop)
 
 
 class ShardedByUser(DDPStrategy):
-    """Lightning strategy that shards a training by user; see the module's docstring.
+    """A strategy of Lightning that shards a training by user, as the docstring of this module describes.
 
     Args:
         **options: see `DDPStrategy`.
@@ -176,34 +180,35 @@ class ShardedByUser(DDPStrategy):
     share: OwnUsers
 
     def assign(self, train: Dataset) -> OwnUsers:
-        """Assign users to processes, once the processes are connected, and return those of this process.
+        """Assign users to processes, and return the users of this process.
 
-        The result is also stored as `share`, which the other methods use.
+        The processes must be connected already. The result is also stored as `share`, which other methods use.
 
         Args:
-            train: training interactions of all users; or those of this process's users only, whose `Dataset.shard` is
-                then the assignment.
+            train: training interactions of all users, or of this process's users only. In the second case,
+                `Dataset.shard` already holds the assignment.
 
         Raises:
-            UserError: a process would have no ratings, as there are too few users or one has too many of the ratings.
+            UserError: a process would have no ratings: there are too few users, or one user has too many of the
+                ratings.
         """
         self.share = self.divide(train.user_counts) if train.shard is None else cast(OwnUsers, train.shard)
         return self.share
 
     def divide(self, user_counts: np.ndarray) -> OwnUsers:
-        """Divide users by their numbers of ratings, (n_users,), and return those of this process; see `shards`."""
+        """Divide users among processes by their numbers of ratings, (n_users,), and return this process's users."""
         users = shards(user_counts, self.world_size)
         return OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
 
     def own(self, data: Dataset) -> Dataset:
-        """Select the ratings of this process's users, unless the data contain only these already."""
+        """Return the ratings of this process's users; data that contain only these are returned unchanged."""
         return data if data.shard is not None else replace(data.of_users(self.share.own), shard=self.share)
 
     def setup(self, trainer: pl.Trainer) -> None:
         """Reduce the tables of user embeddings to the rows of this process, then set up as `DDPStrategy` does.
 
         Raises:
-            UserError: the module, gradient clipping or the precision does not permit sharding.
+            UserError: the module, gradient clipping or the precision does not allow sharding.
         """
         module = cast(pl.LightningModule, self.lightning_module)
         check_sharding(type(module), type(module).__name__, trainer.gradient_clip_val, trainer.precision)
@@ -221,48 +226,51 @@ class ShardedByUser(DDPStrategy):
         return super()._setup_model(model)
 
     def on_exception(self, exception: BaseException) -> None:
-        """Let SIGTERM silently end a process started for the fit, since the first error is reported already."""
+        """Let SIGTERM silently end a process that was started for the fit.
+
+        The first error has already been reported.
+        """
         super().on_exception(exception)
         if self._start_method != "popen" and multiprocessing.parent_process() is not None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Return the weights for a checkpoint; in the first process, tables of users have the rows of all users."""
+        """Return the weights for a checkpoint; in the first process, the tables of users have the rows of all users."""
         state = super().lightning_module_state_dict()
         return state | {name: self._whole(state[name]) for name in self._tables()}
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """Return the optimiser's state; in the first process, with the rows of all users."""
+        """Return the optimiser's state; in the first process, it has the rows of all users."""
         state: dict[str, Any] = super().optimizer_state(optimizer)
         return state | {"state": state["state"] | dict(self._states(optimizer, state, self._whole))}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Load the optimiser's state, selecting the rows of this process's users."""
+        """Load the optimiser's state, but only the rows of this process's users."""
         own = []
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             own.append(state | {"state": state["state"] | dict(self._states(optimizer, state, self._cut))})
         super().load_optimizer_state_dict({**checkpoint, "optimizer_states": own})
 
     def restore_tables(self) -> None:
-        """Collect the rows of all users in the first process, if processes were started for the fit only.
+        """If processes were started for the fit only, collect the rows of all users in the first of them.
 
-        Lightning returns the weights of that process to the one that called `fit`.
+        Lightning returns the weights of this first process to the process that called `fit`.
         """
         if self._start_method != "popen":
             self.share.complete(cast(pl.LightningModule, self.lightning_module))
 
     def _configure_launcher(self) -> None:
-        """Start no processes if torchrun or Slurm has started them."""
+        """Start no processes if torchrun or Slurm has started them already."""
         if cast(ClusterEnvironment, self.cluster_environment).creates_processes_externally:
             self._start_method = "popen"
         super()._configure_launcher()
 
     def _tables(self) -> dict[str, UserTable]:
-        """Return the tables of users by the names of their weights."""
+        """Return the module's tables of users, by the names of their weights."""
         return user_tables(cast(pl.LightningModule, self.lightning_module))
 
     def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:
-        """Yield the optimiser's state of each table of users, by index of its weight, with `change` applied to rows."""
+        """Yield the index of each table of users among the weights, and its optimiser state changed by `change`."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         tables = {id(table.weight) for table in self._tables().values()}
         for number, weight in enumerate(weights):
@@ -275,7 +283,7 @@ class ShardedByUser(DDPStrategy):
         return self.share.whole(rows)
 
     def _cut(self, rows: Tensor) -> Tensor:
-        """Select the rows of this process's users and the unknown one."""
+        """Select the rows of this process's users and of the unknown user."""
         return rows_of_users(rows, self.share.own)
 
 
@@ -306,7 +314,7 @@ def check_sharding(module: type[nn.Module], name: str, gradient_clip_val: float 
 
 
 def has_rows(value: Any) -> bool:
-    """Return whether a value of an optimiser's state has a row for each row of the weights."""
+    """Return whether a value in an optimiser's state of a table has a row for each row of the table."""
     return isinstance(value, Tensor) and value.dim() > 0
 
 

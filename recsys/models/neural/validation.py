@@ -1,4 +1,4 @@
-"""Validation at the end of every epoch, by the same code as the final evaluation."""
+"""Validation at the end of every epoch, with the code of the final evaluation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CURVES = "curves"  # TensorBoard orders curves by name: this precedes final/ and
 
 
 class Validation(Callback):
-    """Measures a module on held-out ratings and logs `valid/...` metrics, which other callbacks can monitor.
+    """Measures a module on held-out ratings after each epoch, and logs metrics that other callbacks can monitor.
 
-    The metrics are the same on any number of processes, each of which measures its share of the queries: those of its
-    own users if the training is sharded by user.
+    The metrics are logged as `valid/...` and do not depend on the number of processes. Each process measures a share of
+    the queries: if the training is sharded by user, those of its own users.
 
     Args:
         holdout: held-out ratings.
-        scorer: recommender to measure instead of its module, or None.
+        scorer: recommender that contains the module and is measured in its place; None measures the module itself.
         monitor: metrics to measure, or None for `RankingMonitor`.
     """
 
@@ -60,7 +60,14 @@ class Validation(Callback):
 def measure(
     scorer: Scorer, holdout: Holdout, monitor: Monitor, rows: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Measure some queries of a holdout, given by their positions, int64 (B,), in batches; see `Monitor.measure`."""
+    """Call `Monitor.measure` for some queries of a holdout, in batches.
+
+    Args:
+        scorer: model to measure.
+        holdout: held-out ratings.
+        monitor: defines the values to measure.
+        rows: int64 (B,) positions of the queries in the holdout.
+    """
     return [monitor.measure(scorer, batch, holdout) for batch in batches(holdout, rows)]
 
 
@@ -78,7 +85,7 @@ def summary(measured: list[tuple[np.ndarray, np.ndarray]], monitor: Monitor) -> 
 
 
 def _gathered(measured: list[Any], trainer: pl.Trainer) -> list[Any]:
-    """Return the results of all processes."""
+    """Return, in every process, the results that `measure` returned in all processes."""
     if trainer.world_size == 1:
         return measured
     by_process: list[Any] = [None] * trainer.world_size

@@ -1,4 +1,4 @@
-"""Base class of variational autoencoders of histories."""
+"""Base class of variational autoencoders that encode histories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recsys.models.recency import HalfLife, check_half_life
 
 
 class VariationalAutoencoder(HistoryRecommender):
-    """A deep model that encodes histories as normal distributions of a vector z.
+    """A deep model that encodes each history as a normal distribution of a latent vector z.
 
     Args:
         hidden_dim: width of the hidden layers.
@@ -42,5 +42,5 @@ class VariationalAutoencoder(HistoryRecommender):
         self.half_life = check_half_life(half_life)
 
     def _check_memory(self, train: Dataset) -> None:
-        """See `NeuralRecommender._check_memory`; counts weights and logits."""
+        """See `NeuralRecommender._check_memory`; counts the weights and the logits."""
         check_layers(train.n_items, self.hidden_dim, self.batch_size)

@@ -1,7 +1,7 @@
 """Warm starts: training that continues from the weights of an earlier model of the same items.
 
-Validation chooses the number of epochs as in any other training, but at least one, since the earlier weights contain
-no information about new users.
+As in any other training, validation chooses the number of epochs. At least one epoch is trained, since the earlier
+weights contain no information about new users.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check_hyperparameters(own: Mapping[str, Any], earlier: Mapping[str, Any]) ->
 
 @torch.no_grad()
 def take_over(module: NeuralModule, earlier: NeuralModule, users: np.ndarray) -> None:
-    """Copy the weights of an earlier module into another; new users start from the row of the unknown user.
+    """Copy the weights of an earlier module into an untrained one; new users get the row of the unknown user.
 
     Args:
         module: untrained module with the same hyperparameters and items.
@@ -46,7 +46,7 @@ def take_over(module: NeuralModule, earlier: NeuralModule, users: np.ndarray) ->
         users: int64 (n_users,) the earlier code of each user, -1 for a new user.
 
     Raises:
-        UserError: the shapes of weights differ, other than in the number of users.
+        UserError: weights have different shapes, and not only because of a different number of users.
     """
     rows, own = torch.from_numpy(np.append(users, -1)), module.state_dict()  # the last row is the unknown user's
     for name, weights in earlier.state_dict().items():
