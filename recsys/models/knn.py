@@ -185,7 +185,7 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         own_weight: weight in Tversky's index of the users who rated only the scored item. Both weights are 1 in
             Jaccard's index and 0.5 in Dice's.
         other_weight: weight in Tversky's index of the users who rated only the other item.
-        **history: see `WeighsHistories`.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -224,7 +224,7 @@ class UserKNN(_NearestNeighbours):
         own_weight: weight in Tversky's index of the items that only the user rated. Both weights are 1 in Jaccard's
             index and 0.5 in Dice's.
         other_weight: weight in Tversky's index of the items that only the neighbour rated.
-        **history: see `WeighsHistories`.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
