@@ -36,7 +36,7 @@ class DecisionTrees(LearnedArrays):
         constant: constant that is added to the sum of the trees.
 
     Raises:
-        ValueError: a node has a child with a lower number or outside the arrays, so that a traversal might not end.
+        ValueError: a child is not numbered higher than its parent, or does not exist; traversals might not end.
     """
 
     learned = ("roots", "features", "thresholds", "children", "values", "constant")

@@ -239,7 +239,7 @@ class PopularityGraph(nn.Module):
 
 
 def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
-    """Return the row of each user in a table with a row per user code, int64 (B,); unknown users get the row `unknown`."""
+    """Return each user's row in a table by user code, int64 (B,); unknown users get the row `unknown`."""
     users = given(query.users)
     return torch.where(users >= 0, users, unknown)
 

@@ -34,8 +34,8 @@ class IALS(Factorisation, ExplainsByRemoval):
         embedding_dim: length of the vectors, the paper's d.
         unobserved_weight: weight of fitting each pair to 0, the paper's alpha_0.
         l2: penalty on the squared vectors, the paper's lambda.
-        frequency_power: the paper's nu. The penalty on the vector of a user or item is l2 (n + alpha_0 m)^nu, where n is
-            its number of ratings and m the number of ratings that it could have. 0 penalises all vectors equally.
+        frequency_power: the paper's nu. The penalty on the vector of a user or item is l2 (n + alpha_0 m)^nu, where n
+            is its number of ratings and m the number of ratings that it could have. 0 penalises all vectors equally.
         init_std: root mean square length of the items' initial vectors, the paper's sigma*.
         n_sweeps: number of sweeps; each solves for the vectors of all users, then for those of all items.
         seed: seed of the items' initial vectors.
@@ -112,7 +112,7 @@ class IALS(Factorisation, ExplainsByRemoval):
 
     @cached_property
     def _item_columns(self) -> tuple[Tensor, Tensor]:
-        """Return `_columns` for the items' vectors; cached, since it takes longer than solving for the vector of one user."""
+        """Return `_columns` for the items' vectors; cached, since it takes longer than solving for one user."""
         return self._columns(torch.from_numpy(self.item_factors))
 
     def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,7 +153,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         return solved
 
     def _l2(self, counts: Tensor, n_columns: int) -> Tensor:
-        """Return the penalty lambda_u of each row, float32 (B,), given its number of ratings and the number of columns."""
+        """Return the penalty lambda_u of each row, float32 (B,), given the number of its ratings and of all columns."""
         return self.l2 * (counts + self.unobserved_weight * n_columns) ** self.frequency_power
 
 
