@@ -70,7 +70,7 @@ class CandidateFeatures(LearnedArrays):
         If the histories have no times, all their ratings are assumed to have the time of the last training rating.
 
         Returns:
-            For each group, by its name, a dictionary of columns by name; each column is float (P,).
+            The groups by name; a group is a dictionary of columns, float (P,) each, by name.
         """
         if pairs.query.history.times is None:
             pairs = self._with_times(pairs)

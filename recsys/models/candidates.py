@@ -20,7 +20,7 @@ class Candidates:
     Attributes:
         rows: int64 (P,) row of each candidate's user in the query, ascending.
         items: int64 (P,) item codes of the candidates, ascending within a row.
-        features: for each group of features, by its name, a dictionary of the group's columns by name, float (P,) each.
+        features: groups of features by name; a group is a dictionary of columns, float (P,) each, by name.
         scores: float32 (B, n_items) scores that the first base model gives all items, standardised within each row.
     """
 

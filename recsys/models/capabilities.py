@@ -1,4 +1,4 @@
-"""Optional capabilities of models beyond scoring: base classes that a model has in addition to `Recommender`."""
+"""Optional capabilities of models beyond scoring: base classes that a model can have beside `Recommender`."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ class DecisionTrees(LearnedArrays):
     Args:
         roots: int64 (n_trees,) first node of each tree.
         features: int64 (n_nodes,) the column that each node splits by, or `LEAF`.
-        thresholds: float64 (n_nodes,) a row goes to the left child of a node if its value is at most the threshold,
-            else to the right child.
+        thresholds: float64 (n_nodes,) a row goes to the left child of a node if the row's value in the node's
+            column is at most the threshold, else to the right child.
         children: int64 (n_nodes, 2) left and right child of each node; arbitrary at leaves.
         values: float64 (n_nodes,) at a leaf, the prediction of its tree; at other nodes, the mean prediction.
         constant: constant that is added to the sum of the trees.
 
     Raises:
-        ValueError: a child is not numbered higher than its parent, or does not exist; traversals might not end.
+        ValueError: a child does not exist, or its number is not above that of its parent, so a traversal might not end.
     """
 
     learned = ("roots", "features", "thresholds", "children", "values", "constant")
@@ -62,7 +62,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_boosting(cls, estimator: HistGradientBoostingClassifier) -> Self:
-        """Convert a fitted binary classifier; the sum of the trees is its log odds of the second class."""
+        """Convert a fitted binary classifier into trees whose sum is its log odds of the second class."""
         trees = [predictor.nodes for [predictor] in estimator._predictors]
         nodes = np.concatenate(trees)
         offsets = _offsets(trees)
@@ -78,7 +78,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_forest(cls, estimator: RandomForestClassifier) -> Self:
-        """Convert a fitted binary classifier; the sum of the trees is its probability of the second class."""
+        """Convert a fitted binary classifier into trees whose sum is its probability of the second class."""
         trees = [tree.tree_ for tree in estimator.estimators_]
         offsets = _offsets([tree.feature for tree in trees])
         counts = np.concatenate([tree.value[:, 0] for tree in trees])  # (n_nodes, 2) of each class, or their shares
@@ -93,7 +93,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_lightgbm(cls, booster: Booster) -> Self:
-        """Convert a fitted LightGBM model; the sum of the trees is its raw score."""
+        """Convert a fitted LightGBM model into trees whose sum is its raw score."""
         nodes = booster.trees_to_dataframe()  # of each tree from the root down
         numbers = dict(zip(nodes["node_index"], range(len(nodes)), strict=True)) | {None: LEAF}
         columns = dict(zip(booster.feature_name(), range(booster.num_feature()), strict=True)) | {None: LEAF}

@@ -77,7 +77,7 @@ class Group(ABC):
 
         Args:
             other: group of the same class that was fitted to other ratings.
-            train: ratings of the users by whom the columns of both groups are matched.
+            train: ratings whose users serve to match the columns of the two groups.
         """
 
 

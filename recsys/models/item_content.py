@@ -69,7 +69,7 @@ class ItemContent:
         self.facts = features(train.item_frame, self.fact_names)
 
     def add(self, items: pd.DataFrame) -> None:
-        """Encode new items, given as rows of a frame like `Dataset.item_frame`, and append them to `text` and `facts`."""
+        """Encode new items, rows with columns as in `Dataset.item_frame`, and append them to `text` and `facts`."""
         vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
         self.text = np.concatenate([self.text, self._centred(vectors)])
         self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")

@@ -35,7 +35,7 @@ class ItemToItem(WeighsHistories, ExplainsByRemoval, HasGraph):
         return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`; an interaction adds its item's row of W, times the interaction's weight, to the scores."""
+        """See `ExplainsByRemoval`; an interaction adds its weight times its item's row of W to the scores."""
         rows = history.items[positions][:, None]
         weights = self.item_weights[rows, items]
         dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
