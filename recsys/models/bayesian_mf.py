@@ -287,9 +287,9 @@ def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alph
     """Draw the vectors of one side (all users or all items), given those of the other side.
 
     Vector u is normal with precision P = Lambda + alpha X'X and mean P^-1 (Lambda mu_u + alpha X' r), where r are the
-    ratings of user or item u, and mu_u is the prior mean of its vector. A row of X is the vector of the item or user
-    that one of these ratings pairs u with; its bias is replaced by a 1, which multiplies the bias of u (equations 11 to
-    13).
+    ratings of user or item u, and mu_u is the prior mean of its vector. Each row of X
+    belongs to one of these ratings: it is the vector of the other side's item or user, with the bias replaced by 1, the
+    factor of u's own bias (equations 11 to 13).
 
     Args:
         rows: the ratings, with a row for each vector that is drawn.

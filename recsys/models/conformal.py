@@ -38,7 +38,7 @@ class Margins:
         self.share = share
 
     def fit(self, estimator: Any, frame: pd.DataFrame, ratings: np.ndarray, fold_of: np.ndarray) -> Self:
-        """Learn to predict absolute errors, and the factor that scales them to half-widths which reach the share.
+        """Learn to predict absolute errors, then find the factor with which the intervals contain the given share.
 
         Args:
             estimator: a scikit-learn regressor. Clones of it are fitted, some to ratings and some to absolute errors.

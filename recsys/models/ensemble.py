@@ -75,7 +75,7 @@ class Ensemble(ReadsHistories):
     def _fitted(
         self, name: str, model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext
     ) -> Recommender:
-        """Return a base model, fitted or refitted by training or from the checkpoints of its run."""
+        """Fit or refit a base model by training, or restore it from the checkpoints of its run."""
         earlier = None if self._earlier is None else self._earlier.base_models[name]
         stored = name in self.runs and _checkpoints(self.runs[name], train, refit=earlier is not None)
         if stored:
@@ -95,7 +95,7 @@ class Ensemble(ReadsHistories):
 
 
 def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
-    """Return the directory of a run's checkpoints, or None if the run has none that can be used.
+    """Return the directory of a run's checkpoints; None if they are missing, unfinished or of another split.
 
     Args:
         run: directory of the run.

@@ -272,7 +272,7 @@ class Embeddings(Group):
     """A model's embeddings of user and item, with their dot product and cosine; missing for unknown users.
 
     Args:
-        model: fitted model. Users have the embeddings of their training histories, whatever the histories in the query.
+        model: fitted model. A user has the embedding learned in training, whatever the history in the query.
     """
 
     def __init__(self, model: HasEmbeddings) -> None:

@@ -153,7 +153,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         return solved
 
     def _l2(self, counts: Tensor, n_columns: int) -> Tensor:
-        """Return the penalty lambda_u of each row, float32 (B,), given the number of its ratings and of all columns."""
+        """Return each row's penalty lambda_u, float32 (B,), given its number of ratings and the number of columns."""
         return self.l2 * (counts + self.unobserved_weight * n_columns) ** self.frequency_power
 
 

@@ -95,7 +95,7 @@ class SearchedRows(NamedTuple):
 
     @classmethod
     def of(cls, rows: sparse.csr_matrix) -> Self:
-        """Build this form from the rows, CSR float32 (n, m)."""
+        """Build from the rows themselves, CSR float32 (n, m)."""
         return cls(rows.T.tocsr(), squared_norms(rows))
 
 
@@ -112,18 +112,17 @@ def nearest(
     denominator: Denominator,
     same: np.ndarray,
 ) -> sparse.csr_matrix:
-    """Find the k nearest neighbours of each row among n other rows; rows are searched for in blocks, to save memory.
+    """Find the k nearest neighbours of each row among n other rows, block by block to save memory.
 
     The similarity of a row x and another row y is x . y / (denominator + shrinkage).
 
     Args:
         rows: float32 (B, m) rows whose neighbours are found.
-        others: the n other rows, which have m columns too.
-        k: number of neighbours of each row; fewer if fewer rows have a column in common with it.
+        others: the n rows among which neighbours are searched, of m columns each.
+        k: number of neighbours of each row; fewer if fewer than k of the other rows share a column with it.
         shrinkage: constant that is added to the denominator.
         denominator: function that returns the denominator; see `cosine` and `tversky`.
-        same: int64 (B,) index of each row among the other rows, -1 if it is not one of them; no row becomes its own
-            neighbour.
+        same: int64 (B,) index of each row in `others`, or -1 if it is not there. No row becomes its own neighbour.
 
     Returns:
         CSR float32 (B, n) similarities; at most k are stored in each row, all of them above zero.
