@@ -75,7 +75,7 @@ class Recommender(RecommendsByIds):
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
             context: where and how the fit runs; by default, on the CPU and without progress bars.
-            progress: whether to show progress bars with any context. If False, a fit without a context shows none, and
+            progress: whether to show progress bars, whatever the context. If False, a fit without a context shows none, and
                 a fit with a context shows them unless `recsys.progress` hides them.
 
         Returns:

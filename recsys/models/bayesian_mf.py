@@ -79,7 +79,7 @@ class Samples:
 
 
 class Prior:
-    """The normal prior of one side's vectors, N(mu + beta' f_u, Lambda^-1), whose parameters are drawn by Gibbs steps.
+    """The normal prior N(mu + beta' f_u, Lambda^-1) of the vectors of one side; Gibbs steps draw its parameters.
 
     Here f_u is the side information about user or item u, a row of the matrix F, and lambda is the precision of the
     normal prior of beta. F is first rotated to orthogonal columns, and columns of zeros are dropped, so that at most n
@@ -287,9 +287,9 @@ def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alph
     """Draw the vectors of one side (all users or all items), given those of the other side.
 
     Vector u is normal with precision P = Lambda + alpha X'X and mean P^-1 (Lambda mu_u + alpha X' r), where r are the
-    ratings of user or item u, and mu_u is the prior mean of its vector. Each row of X
-    belongs to one of these ratings: it is the vector of the other side's item or user, with the bias replaced by 1, the
-    factor of u's own bias (equations 11 to 13).
+    ratings of user or item u, and mu_u is the prior mean of its vector. Each row of X belongs to one of these ratings:
+    it is the vector of the other side's item or user, with the bias replaced by 1, the factor of u's own bias
+    (equations 11 to 13).
 
     Args:
         rows: the ratings, with a row for each vector that is drawn.

@@ -37,8 +37,8 @@ class Blend(Ensemble):
     highest score has rank 1, or standardises them to (s - mean) / standard deviation.
 
     The weights are chosen by greedy selection with replacement. Each round adds one model to the sum of the models
-    selected so far: the one that gives this sum the best ndcg@10 on validation. The weight w_m is
-    the share of rounds that selected model m, among the rounds up to the one with the best ndcg@10.
+    selected so far: the one that gives this sum the best ndcg@10 on validation. The weight w_m is the share of rounds
+    that selected model m, among the rounds up to the one with the best ndcg@10.
 
     Args:
         models: the base models by name, see `Ensemble`.

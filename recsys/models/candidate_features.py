@@ -139,13 +139,13 @@ class CandidateFeatures(LearnedArrays):
         return history.matrix(len(self.popularity), (weights / sums[history.rows]).astype(np.float32))
 
     def _with_times(self, pairs: Pairs) -> Pairs:
-        """Return the pairs after setting the times in their histories, all to the time of the last training rating."""
+        """Return the pairs with all times in their histories set to the time of the last training rating."""
         history = pairs.query.history
         timed = replace(history, times=np.full(len(history.items), self.clock[1]))
         return replace(pairs, query=replace(pairs.query, history=timed))
 
     def _keys(self, items: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return a key for each rating, int64 (n,); in ascending order, the keys sort ratings by item, then by time.
+        """Return a key for each rating, int64 (n,), such that ascending keys order ratings by item, then by time.
 
         Times before the first or after the last training rating are clipped to just outside this range.
         """

@@ -155,7 +155,7 @@ class DecisionTrees(LearnedArrays):
 
 
 def _offsets(trees: Sequence[np.ndarray]) -> np.ndarray:
-    """Return how many nodes come before each tree, and the number of all nodes at the end, int64 (n_trees + 1,)."""
+    """Return the number of nodes before each tree and, at the end, the number of all nodes, int64 (n_trees + 1,)."""
     return np.cumsum([0, *map(len, trees)])
 
 

@@ -68,7 +68,7 @@ class Ensemble(ReadsHistories):
         return model.fit(train, context=context)
 
     def _fit_base_models(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Fit the base models, with early stopping on `valid`, or refit those of the ensemble that this one refits."""
+        """Fit the base models, with early stopping on `valid`; in a refit, refit those of the earlier ensemble."""
         bar = ProgressBar(self.base_models.items(), desc="base models")
         self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
 

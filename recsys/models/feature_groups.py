@@ -323,7 +323,7 @@ class Segments(Group):
         return self
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Number the segments as in another group, where segments that share the most users get the same number."""
+        """Renumber the segments so that they share as many users as possible with equally numbered ones of another group."""
         own, others = (
             group.segmentation.predict(group.profiles.transform(_histories(train))) for group in (self, other)
         )
@@ -390,7 +390,7 @@ def _histories(train: Dataset) -> History:
 
 
 def _row_means(history: History, values: np.ndarray) -> np.ndarray:
-    """Return the mean, over each row of a history, of a value per interaction (n,): (B,), NaN for an empty row."""
+    """Return the mean of values (n,), one per interaction, in each row of a history: (B,), NaN for an empty row."""
     sums = np.bincount(history.rows, values, minlength=len(history))
     return np.divide(sums, history.lengths, out=np.full(len(sums), np.nan), where=history.lengths > 0)
 

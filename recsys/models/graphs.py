@@ -61,7 +61,7 @@ class HistoryWeights(nn.Module):
     Args:
         by_place: float32 (L,) weight of each position, in the order of the columns, which end with the latest
             interaction.
-        days: half-life, in days, by which weights also decrease with age; None if they do not.
+        days: half-life, in days, of the weight of an interaction by its age; None if weights do not depend on age.
         play_weight: see `recsys.models.plays.WeighsPlays`.
         play_scale: see `recsys.models.plays.WeighsPlays`.
     """
@@ -239,7 +239,7 @@ class PopularityGraph(nn.Module):
 
 
 def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
-    """Return each user's row in a table by user code, int64 (B,); unknown users get the row `unknown`."""
+    """Return each user's row in a table with one row per user code, int64 (B,); that of unknown users is `unknown`."""
     users = given(query.users)
     return torch.where(users >= 0, users, unknown)
 

@@ -162,9 +162,9 @@ def by_step(lengths: Tensor, host_lengths: np.ndarray) -> tuple[Tensor, list[int
         host_lengths: `lengths` as a NumPy array.
 
     Returns:
-        The positions, int64 (P,): the first position of every sequence, in order of decreasing length of the sequence,
-        then the second position of every sequence that has two, and so on. And a list with the number of sequences that
-        have an item at each of these steps.
+        The positions, int64 (P,), and a list with the number of sequences that have an item at each step. Step 1 reads
+        the first position of every sequence, longest sequence first, step 2 the second position of every sequence that
+        has two, and so on.
     """
     rows, steps = slices(torch.zeros_like(lengths), lengths, int(host_lengths.sum()))
     ranks = lengths.argsort(descending=True).argsort()

@@ -111,7 +111,7 @@ class ReadsHistories(Recommender):
         return by_popularity & (self.uses_history and not self.predicts_ratings)
 
     def prior_weights(self, n: np.ndarray) -> np.ndarray:
-        """Return the weight w_n of popularity, float (B,), for each length of a history n, int64 (B,), from 1 to 19."""
+        """Return the weight w_n of popularity, float (B,), for histories of length n, int64 (B,), from 1 to 19."""
         return self.prior_strength * ((LONG / n) ** 2 - 1)
 
     def add_unrated(self, n: int) -> None:
