@@ -163,7 +163,7 @@ class BayesianMF(Recommender, HasEmbeddings):
             and `facts` (the metadata of users and items).
         min_count: a metadata value is used only if at least this many users or items have it.
         n_sweeps: number of Gibbs sweeps, each of which draws all variables.
-        burn_in: number of initial sweeps to discard, before the chain has converged.
+        burn_in: number of initial sweeps that are discarded, since the chain has not converged yet.
         n_samples: number of samples to store, evenly spaced among the remaining sweeps.
         seed: seed of the random draws.
 

@@ -174,7 +174,7 @@ class Genres(_ItemColumns):
 
 
 class People(_ItemColumns):
-    """Directors, actors and writers of several items, reduced to a few columns by singular value decomposition."""
+    """Directors, actors and writers who occur in several items, reduced by singular value decomposition."""
 
     def fit(self, train: Dataset) -> Self:
         """See `Group.fit`; reads the metadata of items only."""
@@ -323,7 +323,7 @@ class Segments(Group):
         return self
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Renumber the segments so that they share as many users as possible with equally numbered ones of another group."""
+        """Renumber the segments to share as many users as possible with those of the same number in another group."""
         own, others = (
             group.segmentation.predict(group.profiles.transform(_histories(train))) for group in (self, other)
         )

@@ -52,11 +52,11 @@ class ReadsHistories(Recommender):
     """A model that scores by the history in the query, and can add popularity to its scores (see the module).
 
     Args:
-        prior_strength: strength with which popularity is added to the scores of users with short histories, of 1 to 19
-            interactions; 0 adds none.
+        prior_strength: strength with which popularity is added to the scores of users with short histories (1 to 19
+            interactions); 0 adds none.
         popularity_half_life: half-life, in days, with which interactions are weighted in recent popularity. Recent
             popularity is added to the scores of users whose history is not short or, if `prior_strength` is 0, of all
-            users. None adds none. Without effect if the data have no times.
+            users. If the half-life is None, or the data have no times, nothing is added.
         popularity_by: columns of the table of users, such as gender. Popularity is adjusted to the users with the same
             values in these columns, and so are the scores of users without a history. Columns that the data lack are
             ignored.
@@ -105,7 +105,7 @@ class ReadsHistories(Recommender):
         return scores
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """See `Recommender.falls_back`; also true for users to whose scores popularity is added."""
+        """See `Recommender.falls_back`; also true for users whose scores have popularity added."""
         limit = LONG if self.prior_strength else 1
         by_popularity = (query.history.lengths < limit) | (self.popularity_half_life is not None)
         return by_popularity & (self.uses_history and not self.predicts_ratings)

@@ -184,9 +184,9 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         alpha: power of the scored item's squared norm in the denominator of the cosine. 0.5 gives the usual cosine;
             smaller values favour popular items.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: weight in Tversky's index of the users who rated only the scored item. Both weights are 1 in
+        own_weight: in Tversky's index, weight of the users who rated only the scored item. Both weights are 1 in
             Jaccard's index and 0.5 in Dice's.
-        other_weight: weight in Tversky's index of the users who rated only the other item.
+        other_weight: in Tversky's index, weight of the users who rated only the other item.
         **history: arguments of `WeighsHistories`.
 
     Raises:
@@ -209,7 +209,7 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
 
 
 class UserKNN(_NearestNeighbours):
-    """Scores an item by the sum of the similarities between the user and those of the user's neighbours who rated it.
+    """Scores an item by the sum of the user's similarities to those neighbours who rated the item.
 
     When a query is scored, the neighbours of its users are found among the training users, by the users' histories.
 
@@ -219,13 +219,13 @@ class UserKNN(_NearestNeighbours):
             many items in common.
         weighting: weighting of the items that a user rated: `none`, `tfidf` or `bm25`. The latter two reduce the weight
             of popular items.
-        alpha: power of the user's own squared norm in the denominator of the cosine, which scales all scores of that
-            user; the neighbour's power is 1 - alpha. 0.5 gives the usual cosine; larger values favour neighbours with
-            many ratings.
+        alpha: power of the user's own squared norm in the denominator of the cosine; this factor is the same for all
+            scores of the user. The power of the neighbour's squared norm is 1 - alpha. 0.5 gives the usual cosine;
+            larger values favour neighbours with many ratings.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: weight in Tversky's index of the items that only the user rated. Both weights are 1 in Jaccard's
+        own_weight: in Tversky's index, weight of the items that only the user rated. Both weights are 1 in Jaccard's
             index and 0.5 in Dice's.
-        other_weight: weight in Tversky's index of the items that only the neighbour rated.
+        other_weight: in Tversky's index, weight of the items that only the neighbour rated.
         **history: arguments of `WeighsHistories`.
 
     Raises:
