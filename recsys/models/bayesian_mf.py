@@ -50,7 +50,7 @@ class RatingRows(NamedTuple):
 
 
 class Samples:
-    """Stores the vectors and biases of one side, all users or all items, that were drawn in several sweeps.
+    """Stores the vectors and biases that several sweeps drew for one side (all users or all items).
 
     The arrays are uninitialised until `store` fills them.
 
