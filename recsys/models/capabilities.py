@@ -38,8 +38,8 @@ class EmbedsHistories(HasEmbeddings):
 class ScoresByProducts(ABC):
     """A model that scores by inner products of user and item vectors, so the best items can be looked up in an index.
 
-    Up to rounding, the products are the scores that `score_without_fallback` returns. Those that `score` returns can
-    differ from them for the users that `falls_back` marks.
+    Up to rounding, the products are the scores that `score_without_fallback` returns. The scores that `score` returns
+    differ from the products only for users for whom `falls_back` is true.
     """
 
     @abstractmethod

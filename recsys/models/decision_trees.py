@@ -62,7 +62,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_boosting(cls, estimator: HistGradientBoostingClassifier) -> Self:
-        """Convert a fitted binary classifier into trees whose sum is the classifier's log odds of the second class."""
+        """Convert a fitted binary classifier into trees that sum to the classifier's log odds of the second class."""
         trees = [predictor.nodes for [predictor] in estimator._predictors]
         nodes = np.concatenate(trees)
         offsets = _offsets(trees)
@@ -78,7 +78,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_forest(cls, estimator: RandomForestClassifier) -> Self:
-        """Convert a fitted binary classifier into trees whose sum is the classifier's probability of the second class."""
+        """Convert a fitted binary classifier into trees that sum to its predicted probability of the second class."""
         trees = [tree.tree_ for tree in estimator.estimators_]
         offsets = _offsets([tree.feature for tree in trees])
         counts = np.concatenate([tree.value[:, 0] for tree in trees])  # (n_nodes, 2) of each class, or their shares
@@ -93,7 +93,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_lightgbm(cls, booster: Booster) -> Self:
-        """Convert a fitted LightGBM model into trees whose sum is the model's raw score."""
+        """Convert a fitted LightGBM model into trees that sum to the model's raw score."""
         nodes = booster.trees_to_dataframe()  # of each tree from the root down
         numbers = dict(zip(nodes["node_index"], range(len(nodes)), strict=True)) | {None: LEAF}
         columns = dict(zip(booster.feature_name(), range(booster.num_feature()), strict=True)) | {None: LEAF}
@@ -137,11 +137,11 @@ class DecisionTrees(LearnedArrays):
         return added
 
     def _steps(self, frame: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Send all rows through all trees, from the roots to the leaves, by one level at a time.
+        """Send all rows through all trees, from the roots to the leaves, one level at a time.
 
         Yields:
-            For each level, three arrays, int64 (m,) each, with an element for each row and tree in which the row has
-            not reached a leaf: the row, the node that it has reached, and the child that it goes to next.
+            For each level, three arrays, int64 (m,) each, over the m pairs of a row and a tree in which the row has not
+            yet reached a leaf: the row, the node that it has reached, and the child that it goes to next.
         """
         n_rows, n_features = frame.shape
         values, children_of = frame.ravel(), self.children.ravel()

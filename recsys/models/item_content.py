@@ -88,7 +88,7 @@ class ItemContent:
         self.text_encoder = make_encoder(self.encoder).restore(without_prefix("encoder", arrays))
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return sentence embeddings, (n, d_text), centred on the average rated item and scaled to length 1: float32.
+        """Return sentence embeddings centred on the average rated item and scaled to length 1, float32 (n, d_text).
 
         They are centred because what all items have in common says nothing about tastes.
         """

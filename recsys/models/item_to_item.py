@@ -20,7 +20,9 @@ BYTES_PER_PAIR = 8  # the matrix, and its copy in a graph
 
 
 class ItemToItem(WeighsHistories, ExplainsByRemoval, HasGraph):
-    """Scores an item by the sum of the weights that the items in the history have for it: X W, with histories X.
+    """Scores an item by the sum of the weights between the items in the history and this item.
+
+    In matrix form, the scores are X W, where each row of X is a history.
 
     Attributes:
         item_weights: W, float32 (n_items, n_items), dense or CSR. Rows are items of histories, and columns are scored
