@@ -75,8 +75,8 @@ class Recommender(RecommendsByIds):
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
             context: where and how the fit runs; by default, on the CPU and without progress bars.
-            progress: True shows progress bars, whatever the context. If it is False, a fit without a context shows none,
-                and a fit with a context shows them unless `recsys.progress` hides them.
+            progress: True shows progress bars, whatever the context. If it is False, a fit without a context shows
+                none, and a fit with a context shows them unless `recsys.progress` hides them.
 
         Returns:
             The model itself. Its attribute `data` is `train`, which is not copied.

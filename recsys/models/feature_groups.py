@@ -55,7 +55,7 @@ N_COMPONENTS = 16  # number of columns to which people and texts are reduced
 
 
 class Group(ABC):
-    """Base class of groups of columns, which hold features of pairs of user and item."""
+    """Base class of groups of features, each a set of columns that describe pairs of user and item."""
 
     @property
     def name(self) -> str:

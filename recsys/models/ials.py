@@ -116,7 +116,11 @@ class IALS(Factorisation, ExplainsByRemoval):
         return self._columns(torch.from_numpy(self.item_factors))
 
     def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return, for vectors H (m, d), the arguments of `_solve`: H with a row of zeros, (m + 1, d), and alpha_0 H' H."""
+        """Return the arguments of `_solve` that depend on the vectors H, (m, d), of its columns.
+
+        Returns:
+            H with a row of zeros appended, (m + 1, d), and alpha_0 H' H, (d, d).
+        """
         common = self.unobserved_weight * factors.T @ factors
         return torch.cat([factors, torch.zeros(1, factors.shape[1])]), common
 
