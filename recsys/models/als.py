@@ -1,4 +1,4 @@
-"""ALS: matrix factorisation of implicit feedback by alternating least squares, as the `implicit` library computes it.
+"""ALS: matrix factorisation of implicit feedback by alternating least squares, computed by the `implicit` library.
 
 Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; solved by conjugate
 gradients as in Takacs, Pilaszy and Tikk, "Applications of the Conjugate Gradient Method for Implicit Feedback
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 class ALS(Factorisation):
-    """Factorises interactions with targets of 1 for rated pairs and 0 for all others.
+    """Factorises the matrix of interactions, in which rated pairs of user and item are 1 and all other pairs 0.
 
     The vectors p_u of users and q_i of items minimise
 
         sum over all pairs of c_ui (t_ui - p_u . q_i)^2 + l2 (sum_u |p_u|^2 + sum_i |q_i|^2)
 
-    with target t and weight c. The penalty is the same for all users and items; that of `IALS` depends on the number of
-    ratings.
+    with target t (1 or 0) and weight c. The penalty l2 is the same for all users and items; in `IALS` it depends on
+    their numbers of ratings.
 
     Args:
         embedding_dim: length of the vectors.
         l2: penalty on the squared vectors, the paper's lambda.
-        confidence: weight c of a rated pair, multiplied by its weight by plays (see `WeighsPlays`); that of an unrated
-            pair is 1.
-        n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
+        confidence: weight c of a rated pair, which is further multiplied by the pair's weight by plays (see
+            `WeighsPlays`). The weight of an unrated pair is 1.
+        n_sweeps: number of sweeps; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
-        **history: see `WeighsPlays`. With `half_life`, a user's vector is fitted to the history by recency; the items'
-            vectors do not change.
+        **history: arguments of `WeighsPlays`. With `half_life`, users' vectors are fitted to histories that are
+            weighted by recency; the items' vectors do not depend on it.
 
     Raises:
         UserError: a value is not allowed.
@@ -65,14 +65,14 @@ class ALS(Factorisation):
         self.seed = seed
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """See `Factorisation.factorise`; solves approximately, on as many threads as torch uses."""
+        """See `Factorisation.factorise`; solves approximately, with as many threads as torch uses."""
         with threadpool_limits(1, "blas"):  # else each of the library's threads would start as many BLAS threads
             model = self._library_model()
             model.fit(self.training_matrix(train), show_progress=False)
         return model.user_factors, model.item_factors
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`; solves exactly for the users' vectors, given those of the items."""
+        """See `EmbedsHistories`; solves exactly for the users' vectors, given the items' vectors."""
         with threadpool_limits(1, "blas"):
             model = self._library_model()
             model.item_factors = self.item_factors

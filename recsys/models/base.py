@@ -45,14 +45,15 @@ MODELS = "recsys.models."  # classes of this package are imported without being 
 class Recommender(RecommendsByIds):
     """Learns from interactions, then scores all items for some users.
 
-    A subclass implements `_fit` and `_score`, and perhaps `_predict`. Its constructor takes plain JSON-able
-    hyperparameters and stores each as an attribute of the same name. What `_fit` learns is stored as NumPy arrays or
-    CSR matrices under the attribute names in `learned`. Hyperparameters and arrays together are the saved model.
+    A subclass implements `_fit` and `_score`, and optionally `_predict`. Its constructor takes plain JSON-able
+    hyperparameters and stores each as an attribute of the same name. `_fit` stores what it learns, NumPy arrays or CSR
+    matrices, in the attributes that `learned` names. A saved model consists of the hyperparameters and these arrays.
 
     Attributes:
-        fit_report: the cost of the last fit.
-        n_best_epochs: number of epochs for which a refit trains: as many as validation chose or, after a fit without
-            validation, as that fit trained; None before a fit, and for a model without epochs.
+        fit_report: how long the last fit took; see `FitReport`.
+        n_best_epochs: number of epochs for which `refit` trains: the number that early stopping chose or, after a fit
+            without validation, the number that this fit trained. None before a fit, and for a model that does not train
+            in epochs.
     """
 
     pickled = False  # True: the saved model is unpickled when it is loaded, which can run any code
@@ -74,21 +75,22 @@ class Recommender(RecommendsByIds):
         Args:
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
-            context: where and how the fit runs; by default on the CPU and quietly.
-            progress: True shows progress whatever the context; otherwise, a fit without a context shows none.
+            context: where and how the fit runs; by default, on the CPU and without progress bars.
+            progress: True shows progress bars, whatever the context. If it is False, a fit without a context shows
+                none, and a fit with a context shows them unless `recsys.progress` hides them.
 
         Returns:
-            The model itself, whose `data` is `train`, not a copy.
+            The model itself. Its attribute `data` is `train`, which is not copied.
 
         Raises:
-            UserError: `train` is not a `Dataset`, the constructor does not store its arguments under their names, or
-                the model cannot be trained on these data.
+            UserError: `train` is not a `Dataset`, the constructor does not store each argument as an attribute of the
+                same name, or the model cannot be trained on these data.
         """
         with nullcontext() if context else naming_arguments():  # without a context, nothing was read from configs
             return self._learn(train, valid, context, progress)
 
     def _learn(self, train: Dataset, valid: Holdout | None, context: FitContext | None, progress: bool) -> Self:
-        """Fit the model and measure the time that this takes; see `fit`."""
+        """Fit the model, and measure how long this takes; see `fit`."""
         if not isinstance(train, Dataset):
             raise UserError(
                 f"train must be a data set, such as the training part of a split (got {type(train).__name__})."
@@ -115,30 +117,31 @@ class Recommender(RecommendsByIds):
         return self
 
     def _count(self, train: Dataset) -> None:
-        """Store the popularity of items, before the model is fitted."""
+        """Store the number of training interactions of each item in `popularity`; called before `_fit`."""
         self.popularity = train.item_counts.astype(np.float32)
 
     @abstractmethod
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport | None:
-        """Learn from training interactions; see `fit`. A model without epochs can return None as its report."""
+        """Learn from training interactions; see `fit`. Only models that train in epochs must return a report."""
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """Return a new model with the same hyperparameters, fitted to other ratings without validation.
+        """Return a new model with the same hyperparameters, fitted to the given ratings without validation.
 
-        The ratings are usually those of training and validation together. A model with epochs trains for
-        `n_best_epochs`. This model does not change.
+        The ratings are usually those of training and validation together. A model that trains in epochs is trained for
+        `n_best_epochs` epochs. This model itself does not change.
         """
         return type(self)(**self.hyperparameters()).fit(train, context=context)
 
     def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
-        """Let `fit` and `refit` start from the weights of an earlier model of the same items (a warm start).
+        """Make `fit` and `refit` start from the weights of an earlier model with the same items (a warm start).
 
         Args:
             earlier: a fitted model of the same class.
-            users: int64 (n_users,) the earlier model's code of each user in the training data, -1 for a new user.
+            users: int64 (n_users,) for each user of the data to be fitted, the user's code in the earlier model, or -1
+                for a user whom the earlier model does not know.
 
         Raises:
-            UserError: the class has no weights to start from, or the earlier model is of another class.
+            UserError: models of this class cannot continue from weights, or the earlier model is of another class.
         """
         raise UserError(
             f"{type(self).__name__} is fitted in one step and cannot continue from an earlier run: "
@@ -146,16 +149,16 @@ class Recommender(RecommendsByIds):
         )
 
     def complete(self, shard: Shard) -> None:
-        """Collect in the first process what each process has learned about its own users; by default, do nothing.
+        """After distributed training, collect in the first process what each process learned about its own users.
 
-        This is a collective operation: all processes must call it.
+        By default, do nothing. This is a collective operation: all processes must call it.
 
         Args:
-            shard: shard of the training interactions, see `Dataset.shard`.
+            shard: the users of this process; see `Dataset.shard`.
         """
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes that are pickled: not those of `cached_property`, which are computed again."""
+        """Return the attributes to pickle: all but cached properties, which are computed again when needed."""
         cached = _cached_properties(type(self))
         return {name: value for name, value in vars(self).items() if name not in cached}
 
@@ -171,12 +174,12 @@ class Recommender(RecommendsByIds):
         """Return the hyperparameters by name; this is scikit-learn's name for `hyperparameters`.
 
         Args:
-            deep: without effect, since no hyperparameter is an estimator.
+            deep: has no effect, since no hyperparameter is an estimator.
         """
         return self.hyperparameters()
 
     def set_params(self, **params: Any) -> Self:
-        """Change hyperparameters in place, with the checks of the constructor; the model must then be fitted again.
+        """Change hyperparameters in place, checked as in the constructor; the model must then be fitted again.
 
         Returns:
             The model itself.
@@ -195,7 +198,10 @@ class Recommender(RecommendsByIds):
         return type(self)(**self.hyperparameters())
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the learned arrays, not copies, by name; a CSR matrix `name` is four arrays, `name.data` and so on."""
+        """Return the learned arrays by name, without copying them.
+
+        A CSR matrix with the name `x` is returned as four arrays: `x.data` and so on.
+        """
         arrays: dict[str, np.ndarray] = {}
         for name in self._stored():
             arrays |= as_arrays(name, getattr(self, name))
@@ -213,13 +219,14 @@ class Recommender(RecommendsByIds):
                 setattr(self, name, from_arrays(name, arrays))
 
     def save(self, directory: str | Path) -> None:
-        """Write the model and, unless it has none, the data that it was fitted to.
+        """Write the model and the data that it was fitted to, so that the loaded model can recommend by raw ids.
 
-        The loaded model can then recommend by raw ids.
+        If the attribute `data` is None, only the model is written.
 
         Args:
-            directory: directory for the files of `save_without_data` and for `data/`: the interactions, ids, titles and
-                metadata in the layout of prepared data. An earlier model in the directory is replaced.
+            directory: directory to write to. It will contain the files of `save_without_data` and a folder `data` with
+                interactions, ids, titles and metadata, in the layout of prepared data. An earlier model in the
+                directory is replaced.
         """
         self.save_without_data(Path(directory))
         if self.data is not None:
@@ -228,14 +235,15 @@ class Recommender(RecommendsByIds):
             write_dataset(self.data, Path(directory) / DATA)
 
     def save_without_data(self, directory: Path) -> None:
-        """Write `arrays.npz` and `model.json` only, as in runs, whose configs say how to prepare their data.
+        """Write the model as `arrays.npz` and `model.json`, without the data that it was fitted to.
 
-        The directory is created if it does not exist. An earlier model in it is replaced, with its data.
+        Runs save their models in this way, since the config of a run says how to prepare its data. The directory is
+        created if it does not exist. An earlier model in it is replaced, and the data saved with it are removed.
         """
         write_model(directory, class_name(self), self.hyperparameters(), self.arrays())
 
     def _drop_cached(self) -> None:
-        """Drop what `cached_property` computed from learned arrays, before they change."""
+        """Discard the values of cached properties, which are computed from learned arrays that are about to change."""
         for name in _cached_properties(type(self)):
             vars(self).pop(name, None)
 
@@ -244,10 +252,11 @@ class Recommender(RecommendsByIds):
         return [*common, *(name for name in self.learned if name not in common)]
 
     def _check_hyperparameters(self) -> None:
-        """Check that the hyperparameters construct an equal copy, as refitting and loading require.
+        """Check that a model constructed with these hyperparameters has the same ones, as `refit` and `load` require.
 
         Raises:
-            UserError: an argument is not stored under its name, its stored value is rejected, or the copy differs.
+            UserError: an argument is not stored under its name, the constructor rejects a stored value, or the new
+                model has other hyperparameters.
         """
         name = type(self).__name__
         try:
@@ -265,7 +274,10 @@ class Recommender(RecommendsByIds):
 
 
 def must_be_trusted(model: Recommender) -> bool:
-    """Return whether `load` needs `trusted` for a model: its class is from outside this package, or it is pickled."""
+    """Return whether `load` loads a model only with `trusted=True`.
+
+    This holds for models that are saved as a pickle, and for models whose class is from outside `recsys.models`.
+    """
     return model.pickled or not type(model).__module__.startswith(MODELS)
 
 
@@ -301,16 +313,16 @@ def check_saved(model: Recommender, directory: Path, query: Query) -> None:
 
 
 def load(directory: str | Path, trusted: bool = False) -> Recommender:
-    """Load a saved model, with its data if they were saved.
+    """Load a saved model, together with its data if they were saved with it.
 
     Args:
         directory: directory that `save` or `save_without_data` wrote.
-        trusted: whether to import classes from outside `recsys.models` and to unpickle. Both execute code, so set it
-            only for models from a source that you trust.
+        trusted: whether classes from outside `recsys.models` may be imported, and pickles loaded. Both execute code, so
+            set it only for models from a source that you trust.
 
     Raises:
-        UserError: the directory has no model, the model is damaged or of another version, its class cannot be imported,
-            or it cannot be loaded without `trusted`.
+        UserError: the directory has no model, the model is damaged or was saved by an incompatible version, its class
+            cannot be imported, or it can be loaded only with `trusted=True`.
     """
     directory = Path(directory)
     described = read_description(directory)
@@ -344,14 +356,14 @@ def known_class(directory: Path) -> type[Recommender] | None:
     """Return the class of a saved model without loading the model; None for a class from outside `recsys.models`.
 
     Raises:
-        UserError: the directory has no model, or there is no such class.
+        UserError: the directory has no model, or the model's class does not exist.
     """
     name = read_description(directory).cls
     return _imported(name) if name.startswith(MODELS) else None
 
 
 def make(setting: Mapping[str, Any]) -> Recommender:
-    """Build an untrained model from a mapping with its class in `_target_` and its hyperparameters.
+    """Build an untrained model from a mapping of its hyperparameters, with the import path of its class in `_target_`.
 
     Raises:
         UserError: `_target_` names no model of `recsys.models`, or the class rejects a hyperparameter.

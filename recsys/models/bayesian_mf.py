@@ -4,10 +4,11 @@ Salakhutdinov and Mnih, "Bayesian Probabilistic Matrix Factorization using Marko
 and numbers of equations are those of this paper. Side information about users and items moves the means of their
 priors, as in Porteous, Asuncion and Welling, "Bayesian Matrix Factorization with Side Information and Dirichlet Process
 Mixtures", AAAI 2010, and Simm et al., "Macau: Scalable Bayesian Factorization with High-Dimensional Side Information
-Using MCMC", MLSP 2017. One kind of side information is which items a user rated, whatever the rating, and which users
-rated an item: Rendle, Zhang and Koren, "On the Difficulty of Evaluating Baselines: A Study on Recommender Systems",
-2019, section 3.1. Unlike in the first paper, vectors include biases, and the precision alpha of a rating is not fixed
-but drawn too, with a gamma prior. In comments and docstrings, a side is the users or the items.
+Using MCMC", MLSP 2017. The side information can include which items a user rated, whatever the ratings, and which
+users rated an item: Rendle, Zhang and Koren, "On the Difficulty of Evaluating Baselines: A Study on Recommender
+Systems", 2019, section 3.1. Unlike in the first paper, vectors include biases, and the precision alpha of a rating is
+not fixed but drawn too, with a gamma prior. In comments and docstrings, "one side" means either all users or all items,
+and "the other side" the items or users that they are paired with.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SIDE = ("rated", "facts")
 
 
 class RatingRows(NamedTuple):
-    """Ratings sorted by user, with items as columns, or by item, with users as columns."""
+    """Ratings as a sparse matrix in CSR layout, whose rows are users and columns are items, or the reverse."""
 
     indptr: np.ndarray  # int64 (n + 1,)
     columns: np.ndarray  # int32 (n_ratings,)
@@ -43,17 +44,19 @@ class RatingRows(NamedTuple):
 
     @classmethod
     def from_pairs(cls, rows: np.ndarray, columns: np.ndarray, n_rows: int) -> Self:
-        """Sort ratings, given by their rows and columns (n_ratings,), by row."""
+        """Sort ratings by row, given the row and the column of each rating, (n_ratings,) each."""
         order = np.argsort(rows, kind="stable")
         return cls(row_pointers(np.bincount(rows, minlength=n_rows)), columns[order], order)
 
 
 class Samples:
-    """The vectors and biases of one side as drawn in several sweeps, uninitialised until `store` sets them.
+    """Stores the vectors and biases that several sweeps drew for one side (all users or all items).
+
+    The arrays are uninitialised until `store` fills them.
 
     Args:
-        n: number of vectors.
-        n_samples: number of sweeps that are stored.
+        n: number of users or items.
+        n_samples: number of sweeps whose draws are stored.
         d: length of the vectors without their biases.
 
     Attributes:
@@ -66,29 +69,34 @@ class Samples:
         self.biases = np.empty((n, n_samples))
 
     def store(self, number: int, drawn: np.ndarray) -> None:
-        """Store what a sweep has drawn, (n, d + 1), whose last column has the biases, as sample `number`, from 0."""
+        """Store the vectors that were drawn in one sweep.
+
+        Args:
+            number: number of the sample, from 0.
+            drawn: (n, d + 1) vectors, with the biases in the last column.
+        """
         self.vectors[:, number], self.biases[:, number] = drawn[:, :-1], drawn[:, -1]
 
 
 class Prior:
-    """The normal prior of one side's vectors, N(mu + beta' f_u, Lambda^-1), whose parameters are drawn by Gibbs steps.
+    """The normal prior N(mu + beta' f_u, Lambda^-1) of the vectors of one side; Gibbs steps draw its parameters.
 
     Here f_u is the side information about user or item u, a row of the matrix F, and lambda is the precision of the
-    normal prior of beta. F is first rotated to orthogonal columns, and columns of zeros are dropped. Since the prior of
-    beta is the same in all directions, this does not change the distribution of the vectors, and at most n columns
-    remain.
+    normal prior of beta. F is first rotated to orthogonal columns, and columns of zeros are dropped, so that at most n
+    columns remain. This does not change the distribution of the vectors, since the prior of beta is the same in all
+    directions.
 
     Args:
         side_information: float64 (n, n_features), F; n_features may be 0.
-        d: length of the vectors, with their biases.
-        rng: generator of all draws.
+        d: length of the vectors, including the bias.
+        rng: random generator for all draws.
 
     Attributes:
         mean: float64 (d,) mu, set by `draw`.
         precision: float64 (d, d) Lambda, set by `draw`.
-        beta: float64 (r, d), for the r columns that remain of F.
+        beta: float64 (r, d), where r is the number of columns of F that remain.
         link_precision: lambda.
-        shift: float64 (n, d) beta' f_u.
+        shift: float64 (n, d) beta' f_u of each user or item u.
     """
 
     def __init__(self, side_information: sparse.csr_matrix, d: int, rng: np.random.Generator) -> None:
@@ -110,13 +118,13 @@ class Prior:
         return self.mean + self.shift
 
     def _draw_normal_wishart(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Draw mu (d,) and Lambda (d, d), given x, the vectors less their shifts by side information: equation 14.
+        """Draw mu (d,) and Lambda (d, d) from their posterior distribution: equation 14.
 
         The hyperparameters are the paper's, mu_0 = 0, beta_0 = 2, W_0 = I and nu_0 = d. The rows of beta are normal
         with precision lambda Lambda, so they also enter the posterior of Lambda: Simm et al., equation 6.
 
         Args:
-            x: float64 (n, d).
+            x: float64 (n, d) vectors minus their shifts by side information.
         """
         n, d = x.shape
         average, weight = x.mean(axis=0), 2 + n
@@ -127,13 +135,13 @@ class Prior:
         return n / weight * average + noise, precision
 
     def _draw_link(self, deviations: np.ndarray) -> None:
-        """Draw beta given the deviations of the vectors from mu, then lambda given beta, and update the shifts.
+        """Draw beta given the vectors' deviations from mu, then lambda given beta, and update the shifts.
 
         beta is matrix normal with mean (F'F + lambda I)^-1 F' deviations, row covariance (F'F + lambda I)^-1 and column
         covariance Lambda^-1. The prior of lambda is a gamma distribution with shape 1/2 and rate 1/2.
 
         Args:
-            deviations: float64 (n, d).
+            deviations: float64 (n, d) vectors minus mu.
         """
         variance = 1 / (self.squares + self.link_precision)  # (r,)
         noise = np.linalg.solve(np.linalg.cholesky(self.precision).T, self.rng.standard_normal(self.beta.T.shape)).T
@@ -146,21 +154,21 @@ class Prior:
 class BayesianMF(Recommender, HasEmbeddings):
     """Predicts a rating as the average of mean + b_u + b_i + U_u . V_i over posterior samples.
 
-    A bias is one more element of a vector, whose counterpart on the other side is 1. An unknown user gets mu of the
-    users' prior, without side information. Histories in the query are ignored.
+    The bias of a user or item is drawn as one more element of its vector. The vector of an unknown user is mu, the mean
+    of the users' prior without side information. Histories in the query are ignored.
 
     Args:
         embedding_dim: length of the vectors, the paper's D.
-        side: side information that moves the means of the priors: `rated` (which users rated which items) and `facts`
-            (the metadata of users and items).
-        min_count: minimum number of users or items that must have a metadata value for it to be used.
+        side: names of the side information that moves the means of the priors: `rated` (which users rated which items)
+            and `facts` (the metadata of users and items).
+        min_count: a metadata value is used only if at least this many users or items have it.
         n_sweeps: number of Gibbs sweeps, each of which draws all variables.
-        burn_in: number of initial sweeps to discard, before the chain has converged.
+        burn_in: number of initial sweeps that are discarded, since the chain has not converged yet.
         n_samples: number of samples to store, evenly spaced among the remaining sweeps.
-        seed: seed of the draws.
+        seed: seed of the random draws.
 
     Raises:
-        UserError: a value is not allowed, or fewer sweeps remain after the burn-in than samples are stored.
+        UserError: a value is not allowed, or `n_samples` is larger than the number of sweeps after the burn-in.
 
     Attributes:
         mean: mean training rating.
@@ -238,7 +246,7 @@ class BayesianMF(Recommender, HasEmbeddings):
         return (products + self.mean + self.user_bias[users, None] + self.item_bias).astype(np.float32)
 
     def user_embeddings(self) -> np.ndarray:
-        """Return the users' vectors in the last sample, float32 (n_users, d)."""
+        """Return the vectors of the known users in the last sample, float32 (n_users, d)."""
         return self.user_samples[:-1, -1]
 
     def item_embeddings(self) -> np.ndarray:
@@ -256,7 +264,7 @@ class BayesianMF(Recommender, HasEmbeddings):
         )
 
     def _side_information(self, train: Dataset) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-        """Return the side information, CSR float64, of users (n_users, f) and of items (n_items, g)."""
+        """Return the side information about users, (n_users, f), and about items, (n_items, g), as CSR float64."""
         users, items = [sparse.csr_matrix((train.n_users, 0))], [sparse.csr_matrix((train.n_items, 0))]
         if "rated" in self.side:
             rated = train.matrix().astype(np.float64)
@@ -276,16 +284,17 @@ class BayesianMF(Recommender, HasEmbeddings):
 
 
 def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alpha: float, prior: Prior) -> np.ndarray:
-    """Draw the vectors of one side given those of the other.
+    """Draw the vectors of one side (all users or all items), given those of the other side.
 
     Vector u is normal with precision P = Lambda + alpha X'X and mean P^-1 (Lambda mu_u + alpha X' r), where r are the
-    ratings of user or item u, mu_u is the prior mean of its vector, and X holds the other side's vectors of these
-    ratings, each with an appended 1 for the bias of u (equations 11 to 13).
+    ratings of user or item u, and mu_u is the prior mean of its vector. Each row of X belongs to one of these ratings:
+    it is the vector of the other side's item or user, with the bias replaced by 1, the factor of u's own bias
+    (equations 11 to 13).
 
     Args:
-        rows: the ratings of the side that is drawn.
+        rows: the ratings, with a row for each vector that is drawn.
         ratings: float64 (n_ratings,) ratings minus the mean and the other side's biases, in the order before sorting.
-        others: float64 (m, d + 1) vectors of the other side, whose last elements are biases.
+        others: float64 (m, d + 1) vectors of the other side, with the biases in the last column.
         alpha: precision of a rating.
         prior: prior of the vectors that are drawn.
 
@@ -316,7 +325,7 @@ def draw_wishart(scale: np.ndarray, degrees: int, rng: np.random.Generator) -> n
 
 
 def orthogonal_columns(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Rotate the columns of a matrix (n, f) to orthogonal ones, and drop those that become zero.
+    """Rotate a matrix (n, f) so that its columns are orthogonal, and drop the columns that become zero.
 
     Returns:
         The columns, float64 (n, r), and their squared lengths, float64 (r,).
@@ -339,6 +348,6 @@ def _check_side_information(of_users: sparse.csr_matrix, of_items: sparse.csr_ma
 
 
 def _products(U: np.ndarray, V: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:  # noqa: N803
-    """Return b_u + b_i + U_u . V_i of pairs of a user and an item, float64 (P,); biases are the last columns."""
+    """Return b_u + b_i + U_u . V_i for P pairs of user and item, float64 (P,); the last columns hold the biases."""
     rows, columns = U[users], V[items]
     return np.einsum("nd,nd->n", rows[:, :-1], columns[:, :-1]) + rows[:, -1] + columns[:, -1]

@@ -18,11 +18,13 @@ from recsys.models.base import FitContext, Recommender
 class Bias(Recommender):
     """Predicts a rating as mean + deviation of the item + deviation of the user.
 
-    The deviation of an item without ratings and of a user without a history is 0.
+    The deviation is 0 for an item without ratings and for a user without a history.
 
     Args:
-        item_damping: number of ratings without deviation that are added to those of each item, the paper's lambda_2.
-        user_damping: number of ratings without deviation that are added to those of each user, the paper's lambda_3.
+        item_damping: number of pseudo-ratings with a deviation of 0 that are added to the ratings of each item, the
+            paper's lambda_2.
+        user_damping: number of pseudo-ratings with a deviation of 0 that are added to the ratings of each user, the
+            paper's lambda_3.
         n_sweeps: number of sweeps, each of which estimates the deviations of all items, then of all users. With the
             paper's single sweep, items are estimated before users, so an item's deviation includes the mean deviation
             of the users who rated it.
@@ -64,13 +66,13 @@ class Bias(Recommender):
         return (self.mean + self.item_bias[pairs.items] + user_bias[pairs.rows]).astype(np.float32)
 
     def user_bias(self, history: History) -> np.ndarray:
-        """Return the damped deviations of users with these histories (B rows), in rating units: float64 (B,)."""
+        """Return the damped deviation of each of B users, given their histories, in rating units: float64 (B,)."""
         residuals = history.ratings - self.mean - self.item_bias[history.items]
         sums = np.bincount(history.rows, residuals, minlength=len(history))
         return damped_mean(sums, history.lengths, self.user_damping)
 
     def residuals(self, history: History) -> np.ndarray:
-        """Return the residuals of the ratings in a history, rating minus prediction: float64 (n,)."""
+        """Return the residual, rating minus prediction, of each of the n ratings in a history: float64 (n,)."""
         return history.ratings - self.mean - self.item_bias[history.items] - self.user_bias(history)[history.rows]
 
 

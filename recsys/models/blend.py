@@ -1,8 +1,8 @@
 """Blend: a convex combination of the scores of several models, with weights chosen on validation.
 
-Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004. Scores are made comparable by their ranks, as
-in Cormack et al., "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning Methods", SIGIR 2009, or
-by standardising them.
+Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004. To make the scores of different models
+comparable, they are replaced by reciprocal ranks, as in Cormack et al., "Reciprocal Rank Fusion Outperforms Condorcet
+and Individual Rank Learning Methods", SIGIR 2009, or standardised.
 """
 
 from __future__ import annotations
@@ -31,30 +31,31 @@ log = logging.getLogger(__name__)
 
 
 class Blend(Ensemble):
-    """Score of item i = sum over models m of w_m n(s_m)_i, where the weights w are not negative and sum to one.
+    """Scores item i by the sum over models m of w_m n(s_m)_i, where the weights w are not negative and sum to one.
 
-    The function n makes the scores of a user comparable between models: 1 / (60 + rank), with rank 1 for the highest
-    score, or (s - mean) / standard deviation.
+    The function n makes a user's scores s_m comparable between models. It replaces them by 1 / (60 + rank), where the
+    highest score has rank 1, or standardises them to (s - mean) / standard deviation.
 
-    The weights come from greedy selection with replacement: each round adds the model with which the sum of the models
-    selected so far has the best ndcg@10 on validation, and w_m is the share of the rounds that selected m, up to the
-    best round.
+    The weights are chosen by greedy selection with replacement. Each round adds one model to the sum of the models
+    selected so far: the one that gives this sum the best ndcg@10 on validation. The weight w_m is the share of rounds
+    that selected model m, among the rounds up to the one with the best ndcg@10.
 
     Args:
-        models: the models by name, see `Ensemble`.
-        weights: weight of each model by name, normalised to sum to one; None chooses weights on validation or, without
-            validation, sets all of them equal.
-        normalization: `reciprocal_rank` or `standard`.
+        models: the base models by name, see `Ensemble`.
+        weights: weight of each model by name; weights are scaled to sum to one. If None, they are chosen on validation
+            or, in a fit without validation, all equal.
+        normalization: the function n, `reciprocal_rank` or `standard`.
         n_rounds: number of rounds of the selection.
-        seed: seed of the sample of validation queries on which weights are chosen if the scores of all queries would
-            take more than 1 GiB (`MAX_SCORES`).
-        **prior: see `ReadsHistories`; each base model also has its own prior.
+        seed: seed of the sample of validation queries. Weights are chosen on a sample only if the scores of all
+            validation queries would take more than 1 GiB (`MAX_SCORES`).
+        **prior: arguments of `ReadsHistories`, which adds popularity to the blended scores. Base models have such
+            settings of their own.
 
     Raises:
         UserError: a value is not allowed.
 
     Attributes:
-        shares: float32 (n_models,) the weight of each model, in the order of `models`.
+        shares: float32 (n_models,) the weight w_m of each model, in the order of `models`.
     """
 
     learned = ("shares",)
@@ -89,7 +90,7 @@ class Blend(Ensemble):
             raise UserError(f"weights must be zero or above, and one of them above zero (got {self.weights}).")
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Fit the base models, with early stopping by `valid`, then choose their weights on it."""
+        """Fit the base models, with early stopping on `valid`, then choose their weights on `valid`."""
         self._fit_base_models(train, valid, context)
         if self._earlier is not None:
             self.shares = self._earlier.shares
@@ -102,7 +103,7 @@ class Blend(Ensemble):
         self.shares = (weights / weights.sum()).astype(np.float32)
 
     def _selected(self, valid: Holdout) -> np.ndarray:
-        """Return how often greedy selection on validation chose each model, float64 (n_models,)."""
+        """Return how many times greedy selection on validation chose each model, float64 (n_models,)."""
         n_queries = min(valid.n_queries, max(1, MAX_SCORES // (len(self.models) * valid.ratings.n_items)))
         rows = np.sort(np.random.default_rng(self.seed).permutation(valid.n_queries)[:n_queries])
         query = valid.query(rows)
@@ -112,7 +113,7 @@ class Blend(Ensemble):
         )
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`; models with a weight of 0 are not scored."""
+        """See `Recommender._score`; models with a weight of 0 are not called."""
         shares = zip(self.shares, self.base_models.values(), strict=True)
         return reduce(iadd, (share * self._comparable(model, query) for share, model in shares if share > 0))
 
@@ -129,7 +130,10 @@ def reciprocal_ranks(scores: np.ndarray) -> np.ndarray:
 
 
 def standard_scores(scores: np.ndarray) -> np.ndarray:
-    """Return each row of scores scaled to mean 0 and standard deviation 1, float32 (B, n_items); 0 if all are equal."""
+    """Return each row of scores scaled to mean 0 and standard deviation 1, float32 (B, n_items).
+
+    A row of equal scores becomes zeros.
+    """
     deviation = scores.std(axis=1, keepdims=True)
     return (scores - scores.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
 
@@ -143,15 +147,15 @@ NORMALIZATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def select_with_replacement(
     scores: Sequence[np.ndarray], quality: Callable[[np.ndarray], float], n_rounds: int
 ) -> np.ndarray:
-    """Select models greedily with replacement to maximise the quality of the sum of their scores.
+    """Select models greedily, with replacement, so that the sum of their scores has the best quality.
 
     Args:
         scores: float32 (B, n_items) for each model.
-        quality: function that returns the quality of scores (B, n_items); higher is better.
+        quality: function that takes a sum of scores, (B, n_items), and returns its quality; higher is better.
         n_rounds: number of rounds, each of which selects one model.
 
     Returns:
-        float64 (n_models,) how often each model was selected up to the first round with the best quality.
+        float64 (n_models,) number of times that each model was selected, up to the first round with the best quality.
     """
     total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
     best, best_counts = -np.inf, counts

@@ -1,4 +1,4 @@
-"""A cache of fitted base models, so that ensembles with other settings can share them."""
+"""A cache of fitted base models, so that several ensembles can share them."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, contex
     Args:
         model: unfitted model.
         train: training ratings.
-        valid: held-out ratings for early stopping, or None. The fingerprint of `train` must determine them.
-        context: context of the ensemble's fit. Base models get its trainer without callbacks, and store neither
+        valid: held-out ratings for early stopping, or None. The cache does not compare them: they must be the same
+            whenever the fingerprint of `train` is the same.
+        context: context of the ensemble's fit. The base model gets its trainer without callbacks, and stores neither
             checkpoints nor curves.
 
     Returns:
-        The fitted `model` itself or, from the cache, another object, without `data`.
+        `model` itself, fitted; or, from the cache, a new model, whose `data` is None.
     """
     fit = partial(model.fit, train, valid, _base_context(context))
     return _cached(model, train, context, fit, "by validation" if valid is not None else None)
 
 
 def cached_refit(model: Recommender, train: Dataset, context: FitContext) -> Recommender:
-    """Refit a fitted base model to other ratings, or load the refitted model from the cache; see `cached_fit`.
+    """Return a base model refitted to other ratings, from the cache if it is there; see `cached_fit`.
 
-    See `Recommender.refit`; `model` does not change.
+    See `Recommender.refit`; `model` itself, which must be fitted, does not change.
     """
     fit = partial(model.refit, train, _base_context(context))
     return _cached(model, train, context, fit, model.n_best_epochs)
 
 
 def _base_context(context: FitContext) -> FitContext:
-    """Return a context without checkpoints, curves and callbacks, which belong to the ensemble only."""
+    """Return the ensemble's context without checkpoints, curves and callbacks, which its base models do not get."""
     return FitContext(trainer=partial(context.trainer, callbacks=[]), cache_dir=context.cache_dir)
 
 
@@ -54,14 +55,17 @@ def _cached(
     fit: Callable[[], Recommender],
     stopping: str | int | None,
 ) -> Recommender:
-    """Return a cached fit of the same class, settings, ratings, metadata and code, or else fit and cache the model.
+    """Load the model from the cache, or else fit it and add it to the cache.
+
+    A fit in the cache is used if its class, hyperparameters, ratings, metadata, code and `stopping` are the same.
 
     Args:
-        model: model with the class and the settings of the fit.
+        model: model with the class and hyperparameters to be fitted.
         train: training ratings.
         context: context of the ensemble's fit, for its `cache_dir`.
         fit: function that returns the fitted model.
-        stopping: number of epochs of the fit, or text on how it is determined; None for fits without validation.
+        stopping: number of epochs of the fit, or text that says how it is determined; None for a fit without
+            validation.
     """
     if context.cache_dir is None or not train.fingerprint:
         return fit()
@@ -79,6 +83,6 @@ def _cached(
 
 @cache
 def _code_digest() -> str:
-    """Return a digest of the source of `recsys.data`, `recsys.metrics` and `recsys.models`, on which fits depend."""
+    """Return a digest of the source code on which fits depend: `recsys.data`, `recsys.metrics` and `recsys.models`."""
     packages = [PACKAGE / name for name in ("data", "metrics", "models")]
     return digest_of(sorted(file for package in packages for file in package.rglob("*.py")))

@@ -1,8 +1,8 @@
-"""Features of candidates for ranking: of the user, the item, the moment, and the affinity between user and item.
+"""Features by which a two-stage model ranks candidates: of the user, the item, the moment, and the user-item affinity.
 
-All features are computed from training ratings and from the histories of a query. The moment of a query is the time of
-the latest rating in the history, since the time of the next rating is unknown; for an empty history, it is the time of
-the last training rating.
+All features are computed from training ratings and from the histories of a query. The moment of a user is the time of
+the latest rating in the user's history, since the time of the next rating is unknown. If the history is empty, it is
+the time of the last training rating.
 """
 
 from __future__ import annotations
@@ -31,26 +31,27 @@ Columns = dict[str, np.ndarray]  # name of a column -> its values (P,)
 
 
 class CandidateFeatures(LearnedArrays):
-    """Describes pairs of user and item by groups of columns, after a fit to training ratings.
+    """Computes features of pairs of user and item, in groups of columns, after it has been fitted to training ratings.
 
     Attributes:
-        popularity: float32 (n_items,) logarithm of one plus the number of ratings.
-        years: float32 (n_items,) year of each item; the mean of the known years if unknown, or 0 if none is known.
+        popularity: float32 (n_items,) logarithm of one plus the number of ratings of each item.
+        years: float32 (n_items,) year of each item; if it is unknown, the mean of the known years, or 0 if no
+            year is known.
         genre_names: str (g,) names of the genres.
         genres: float32 (n_items, g) 1 if the item has the genre, else 0.
-        co_occurrence: float32 (n_items, n_items), CSR: shrunk cosine similarities of items by the users who rated them;
-            a column holds the nearest neighbours of its item.
+        co_occurrence: float32 (n_items, n_items), CSR: shrunk cosine similarities between items, computed from the
+            users who rated them; column i holds the nearest neighbours of item i.
         clock: int64 (2,) Unix times of the first and of the last training rating, in seconds.
         first_times: int64 (n_items,) Unix time of the first rating of each item; `clock[1]` for an item without
             ratings.
-        rating_keys: int64 (n,) sort keys of all training ratings by item, then by time, ascending.
+        rating_keys: int64 (n,) keys that order all training ratings by item, then by time; stored in ascending order.
     """
 
     learned = ("popularity", "years", "genre_names", "genres", "co_occurrence", "clock", "first_times", "rating_keys")
     co_occurrence: sparse.csr_matrix
 
     def fit(self, train: Dataset) -> Self:
-        """Learn from training ratings, which must have times, and return the fitted object itself."""
+        """Learn from training ratings, which must have times. Return the fitted object itself."""
         times, frame = np.asarray(train.times), train.item_frame
         self.popularity = np.log1p(train.item_counts).astype(np.float32)
         self.years = _known_years(frame)
@@ -64,12 +65,12 @@ class CandidateFeatures(LearnedArrays):
         return self
 
     def transform(self, pairs: Pairs) -> dict[str, Columns]:
-        """Return the columns of the groups `user`, `item`, `moment` and `affinity`.
+        """Return the features of P pairs, in the groups `user`, `item`, `moment` and `affinity`.
 
-        If the histories have no times, all their ratings count as made at the time of the last training rating.
+        If the histories have no times, all their ratings are assumed to have the time of the last training rating.
 
         Returns:
-            By name of the group, a dictionary of columns by name; a column is float (P,).
+            The groups by name; a group is a dictionary of columns, float (P,) each, by name.
         """
         if pairs.query.history.times is None:
             pairs = self._with_times(pairs)
@@ -130,35 +131,36 @@ class CandidateFeatures(LearnedArrays):
     def _profiles(self, history: History, half_life: HalfLife) -> sparse.csr_matrix:
         """Return the items of each history with weights that sum to one, CSR float32 (B, n_items).
 
-        The weights decrease by recency with a half-life in items; with None they are equal. The row of an empty history
-        is empty.
+        The weights decrease from the latest item to the earliest, with a half-life in items; if it is None, they are
+        equal. The row of an empty history is empty.
         """
         weights = recency_weights(history, half_life)
         sums = np.bincount(history.rows, weights, minlength=len(history))
         return history.matrix(len(self.popularity), (weights / sums[history.rows]).astype(np.float32))
 
     def _with_times(self, pairs: Pairs) -> Pairs:
-        """Return the pairs with times in their histories: all interactions get the time of the last training rating."""
+        """Return the pairs with all times in their histories set to the time of the last training rating."""
         history = pairs.query.history
         timed = replace(history, times=np.full(len(history.items), self.clock[1]))
         return replace(pairs, query=replace(pairs.query, history=timed))
 
     def _keys(self, items: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return sort keys, int64 (n,), that order ratings by item, then by time.
+        """Return a key for each rating, int64 (n,), such that ascending keys order ratings by item, then by time.
 
-        Times before or after the training ratings are clipped to just outside their range.
+        Times before the first or after the last training rating are clipped to just outside this range.
         """
         start, end = self.clock
         return items * (end - start + 2) + np.clip(times - start + 1, 0, end - start + 1)
 
     def _ratings_until(self, items: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return the number of training ratings of each item up to a time, plus those of all items with lower codes.
+        """Count the training ratings of each item up to a time, plus all ratings of the items with lower codes.
 
-        The difference of two results for the same items is the number of ratings of each item between two times.
+        The ratings of other items cancel out if results for the same items at two times are subtracted: the difference
+        is the number of ratings of each item between the two times.
 
         Args:
             items: int (P,) items.
-            times: int64 (P,) Unix times in seconds; ratings at this time are counted.
+            times: int64 (P,) Unix time in seconds for each item; ratings at exactly this time are counted.
 
         Returns:
             int64 (P,).
@@ -167,7 +169,7 @@ class CandidateFeatures(LearnedArrays):
 
 
 def _known_years(item_frame: pd.DataFrame) -> np.ndarray:
-    """Return the year of each item, without missing values; see `CandidateFeatures.years`."""
+    """Return the year of each item, float32 (n_items,), with unknown years filled in; see `CandidateFeatures.years`."""
     if "year" not in item_frame or item_frame["year"].isna().all():
         return np.zeros(len(item_frame), np.float32)
     years = item_frame["year"].astype("Float32")
@@ -189,5 +191,11 @@ def _moment(pairs: Pairs, moments: np.ndarray) -> Columns:
 
 
 def _times_at(history: History, positions: np.ndarray, moments: np.ndarray) -> np.ndarray:
-    """Return the time at a position of each row, int64 (B,), or the moment if the row is empty."""
+    """Return the time of one interaction of each row, int64 (B,), or the row's moment if the row is empty.
+
+    Args:
+        history: B rows.
+        positions: int64 (B,) position of the interaction in the history's arrays, one for each row.
+        moments: int64 (B,) times for empty rows.
+    """
     return np.where(history.lengths > 0, np.append(np.asarray(history.times), 0)[positions], moments)

@@ -1,4 +1,4 @@
-"""Candidates: the best unseen items according to each of several models, with features for a second ranking."""
+"""Candidates: the unseen items that several models rank highest, with the features by which they are ranked again."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from recsys.models.candidate_features import CandidateFeatures, Columns
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The candidates of the users of a query.
+    """The candidates of all users of a query: P pairs of a user and an item, with their features.
 
     Attributes:
         rows: int64 (P,) row of each candidate's user in the query, ascending.
-        items: int64 (P,) item codes, ascending within a row.
-        features: by name of a group of features, the columns of the group, float (P,) each, by name.
-        scores: float32 (B, n_items) scores of the first model for all items, standardised within each row.
+        items: int64 (P,) item codes of the candidates, ascending within a row.
+        features: groups of features by name; a group is a dictionary of columns, float (P,) each, by name.
+        scores: float32 (B, n_items) scores that the first base model gives all items, standardised within each row.
     """
 
     rows: np.ndarray
@@ -31,13 +31,13 @@ class Candidates:
 
     @property
     def frame(self) -> np.ndarray:
-        """Return the columns of all groups side by side, float32 (P, n_columns)."""
+        """Return the columns of all groups of features side by side, float32 (P, n_columns)."""
         columns = [values for group in self.features.values() for values in group.values()]
         return np.stack(columns, axis=1).astype(np.float32)
 
     @property
     def group_of_column(self) -> np.ndarray:
-        """Return the position in `features` of the group of each column of `frame`, int64 (n_columns,)."""
+        """Return, for each column of `frame`, the position of its group in `features`, int64 (n_columns,)."""
         return np.repeat(np.arange(len(self.features)), [len(group) for group in self.features.values()])
 
 
@@ -47,8 +47,8 @@ class FirstStage:
 
     Attributes:
         models: fitted models by name.
-        budgets: number of candidates that each model contributes, by name.
-        features: fitted features of candidates.
+        budgets: number of candidates per user that each model contributes, by name of the model.
+        features: computes the features of candidates; already fitted.
     """
 
     models: Mapping[str, Recommender]
@@ -56,10 +56,10 @@ class FirstStage:
     features: CandidateFeatures
 
     def candidates(self, query: Query) -> Candidates:
-        """Find the items that are among the best unseen ones of a query's user according to at least one model.
+        """Find the candidates of each user: the unseen items that at least one model ranks within its budget.
 
-        The groups of features are `by NAME` for each model (standardised score and logarithm of the rank),
-        `by all models` (mean of 1 / (60 + rank)), and those of `CandidateFeatures`.
+        The groups of features are `by NAME` for the model of that name (its standardised score and the logarithm of its
+        rank), `by all models` (mean of 1 / (60 + rank) over the models), and those of `CandidateFeatures`.
         """
         scores = [standard_scores(model.score(query)) for model in self.models.values()]  # (B, n_items) each
         seen = query.history.matrix(scores[0].shape[1]).toarray() > 0
@@ -79,7 +79,7 @@ class FirstStage:
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
-    """Return the rank of each score within its row, from 1, int32 (B, n_items); ties are ranked by item code."""
+    """Return the rank of each score within its row, int32 (B, n_items); the best is 1, ties are ranked by item code."""
     order = np.argsort(-scores, axis=1, kind="stable")
     ranks = np.empty(order.shape, np.int32)
     np.put_along_axis(ranks, order, np.arange(1, 1 + order.shape[1], dtype=np.int32)[None], axis=1)

@@ -1,4 +1,4 @@
-"""Optional capabilities of models beyond scoring: each is a further base class of a model."""
+"""Optional capabilities of models beyond scoring: base classes that a model can have beside `Recommender`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class HasEmbeddings(ABC):
 
     @abstractmethod
     def user_embeddings(self) -> np.ndarray:
-        """Return the embeddings of the training data's users, float32 (n_users, d), in the order of their codes."""
+        """Return the embeddings of the training users, float32 (n_users, d), in the order of their codes."""
 
     @abstractmethod
     def item_embeddings(self) -> np.ndarray:
-        """Return the embeddings of items, float32 (n_items, d), in the order of their codes."""
+        """Return the embeddings of all items, float32 (n_items, d), in the order of their codes."""
 
 
 class EmbedsHistories(HasEmbeddings):
@@ -32,14 +32,14 @@ class EmbedsHistories(HasEmbeddings):
 
     @abstractmethod
     def embed(self, history: History) -> np.ndarray:
-        """Return the embeddings of the users with these histories (B rows), float32 (B, d)."""
+        """Return the embeddings of B users, float32 (B, d), computed from their histories (B rows)."""
 
 
 class ScoresByProducts(ABC):
-    """A model whose scores are inner products, so that the best items can be looked up in an index.
+    """A model that scores by inner products of user and item vectors, so the best items can be looked up in an index.
 
-    Up to rounding, the products equal `score_without_fallback`; `falls_back` returns the users whose final scores can
-    differ from them.
+    Up to rounding, the products are the scores that `score_without_fallback` returns. The scores that `score` returns
+    differ from the products only for users for whom `falls_back` is true.
     """
 
     @abstractmethod
@@ -48,25 +48,26 @@ class ScoresByProducts(ABC):
 
     @abstractmethod
     def item_vectors(self) -> np.ndarray:
-        """Return a vector for each item, float32 (n_items, d); a score is its inner product with a user's vector."""
+        """Return a vector per item, float32 (n_items, d); a score is the inner product of a user and an item vector."""
 
 
 class HasGraph(ABC):
-    """A model whose scores are a graph of tensor operations, which can be exported to run without this package.
+    """A model whose scores can be computed by a graph of tensor operations, which can run without this package.
 
     Attributes:
-        n_read: number of latest interactions of a history that scores depend on; None for all.
+        n_read: scores depend only on this number of latest interactions of a history; None if they depend on all of
+            them.
     """
 
     n_read: int | None = None
 
     @abstractmethod
     def graph(self, data: dataset.Dataset, length: int) -> ScoreGraph:
-        """Return the graph of `score_without_fallback`.
+        """Return a graph that computes the scores of `score_without_fallback`.
 
         Args:
-            data: the data set that the user codes of queries refer to, with the users' histories. A graph that cannot
-                compute a user's vector from a history stores the vectors of these users.
+            data: data set with the histories of users. User codes in the graph's queries refer to it. A graph that
+                cannot compute the vector of a user from a history stores the vectors of the users in this data set.
             length: number of columns of the padded histories that the graph reads.
 
         Raises:
@@ -75,20 +76,20 @@ class HasGraph(ABC):
 
 
 class HasOpenCatalogue(ABC):
-    """A model that scores items without ratings, including items that are added after training."""
+    """A model that can score items that have no ratings, including items that are added after training."""
 
     @abstractmethod
     def add_items(self, items: pd.DataFrame) -> None:
         """Extend the catalogue of the fitted model in place, without training.
 
         Args:
-            items: a row for each new item, with some or all columns of the training data's `Dataset.item_frame`. The
-                first row gets the code `n_items`.
+            items: a row for each new item, with some or all columns of the training data's `Dataset.item_frame`. New
+                items get the codes that follow those of the present items, in the order of the rows.
         """
 
 
 class ExplainsByRemoval(ABC):
-    """A model that computes how each interaction of a history affects its scores, without scoring once for each."""
+    """A model that can compute how each interaction of a history affects its scores, faster than by scoring again."""
 
     @abstractmethod
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -98,7 +99,7 @@ class ExplainsByRemoval(ABC):
 
         Args:
             history: history of one row.
-            positions: int64 (m,) positions in the history of the interactions to remove, one at a time.
+            positions: int64 (m,) positions, within the history, of m interactions, each of which is removed alone.
             items: int64 (n,) items whose scores are compared.
 
         Returns:
@@ -108,7 +109,7 @@ class ExplainsByRemoval(ABC):
 
 
 class ExplainsByFeatures(ABC):
-    """A model whose scores are sums of contributions of groups of features."""
+    """A model whose scores can be split into contributions of groups of features."""
 
     @abstractmethod
     def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
@@ -119,6 +120,6 @@ class ExplainsByFeatures(ABC):
             items: int64 (m,) items.
 
         Returns:
-            A row for each item, indexed by item code, and a column for each group, in units of the model's scores; NaN
-            for an item that is not scored by features.
+            Contributions in units of the model's scores: a row for each item, indexed by item code, and a column for
+            each group. The row of an item that is not scored by features is NaN.
         """

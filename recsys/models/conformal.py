@@ -1,11 +1,13 @@
 """Conformal prediction intervals: how far a rating can be from its prediction, learned from out-of-fold errors.
 
-Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free Predictive Inference for Regression", JASA 2018, for
-intervals that are wider where errors are larger; Vovk, "Cross-conformal predictors", Annals of Mathematics and
-Artificial Intelligence 2015, for out-of-fold errors, which allow all ratings both to train the model and to calibrate
-the intervals. The coverage holds for ratings and features with the same distribution as those of the calibration. Later
-ratings can have another distribution. So can the features of unseen ratings, which are computed from all training
-ratings, whereas those of a training rating are computed from the other folds.
+Intervals are wider where errors are larger, as in Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free
+Predictive Inference for Regression", JASA 2018. Errors are out-of-fold, as in Vovk, "Cross-conformal predictors",
+Annals of Mathematics and Artificial Intelligence 2015, so that all ratings can be used both to train the model and to
+calibrate the intervals.
+
+The intervals contain the given share of new ratings if these, and their features, have the same distribution as in the
+calibration. Later ratings can have another distribution. Features can too: those of an unseen rating are computed from
+all training ratings, those of a training rating only from the other folds.
 """
 
 from __future__ import annotations
@@ -29,21 +31,21 @@ class Margins:
 
     Attributes:
         spread: regressor that predicts the absolute error of a prediction, in rating units.
-        factor: factor by which the predicted absolute errors are multiplied.
+        factor: factor by which the predicted absolute errors are multiplied to obtain half-widths.
     """
 
     def __init__(self, share: float) -> None:
         self.share = share
 
     def fit(self, estimator: Any, frame: pd.DataFrame, ratings: np.ndarray, fold_of: np.ndarray) -> Self:
-        """Learn to predict absolute errors, and the factor by which predicted errors must be scaled to reach the share.
+        """Learn to predict absolute errors, then find the factor with which the intervals contain the given share.
 
         Args:
-            estimator: a scikit-learn regressor, whose clones are fitted to ratings and to absolute errors.
+            estimator: a scikit-learn regressor. Clones of it are fitted, some to ratings and some to absolute errors.
             frame: features, a row for each of n ratings.
             ratings: float (n,) ratings.
-            fold_of: int (n,) fold of each rating, from 0. The error of a rating is that of a clone fitted to the other
-                folds.
+            fold_of: int (n,) fold of each rating, from 0. The error of a rating is computed with a clone that was
+                fitted to the other folds.
         """
         errors = np.abs(ratings - _out_of_fold(estimator, frame, ratings, fold_of, "errors"))
         expected = np.maximum(_out_of_fold(estimator, frame, errors, fold_of, "spread of errors"), MIN_SPREAD)
@@ -55,7 +57,7 @@ class Margins:
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Return half-widths for m rows of features, float64 (m,), in rating units.
 
-        They are infinite if there were too few training ratings for the share.
+        They are infinite if `fit` had too few ratings to reach the share.
         """
         return self.factor * np.maximum(self.spread.predict(frame), MIN_SPREAD)
 
@@ -63,7 +65,10 @@ class Margins:
 def _out_of_fold(
     estimator: Any, frame: pd.DataFrame, targets: np.ndarray, fold_of: np.ndarray, description: str
 ) -> np.ndarray:
-    """Return the prediction of each target by a clone that was fitted to the other folds, float64 (n,)."""
+    """Predict each target with a clone of the estimator that was fitted to the other folds, float64 (n,).
+
+    The description labels the progress bar.
+    """
     predicted = np.empty(len(targets))
     for fold in ProgressBar(np.unique(fold_of), desc=description):
         held_out = fold_of == fold

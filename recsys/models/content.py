@@ -1,10 +1,10 @@
-"""Content-based models: items as vectors of their metadata, users as the items that they rated.
+"""Content-based models, which represent an item by a vector of its metadata, and a user by the items in the history.
 
-An item's vector is that of its document (`recsys.data.text`). Ratings of other users are not used, so items without
-ratings are scored like any other. `ContentProfile` represents a user by the mean of the rated items' vectors, weighted
-by ratings, and ranks items by their cosine with this mean (Lops, de Gemmis and Semeraro, "Content-based Recommender
-Systems: State of the Art and Trends", Recommender Systems Handbook, 2011). `ContentKNN` uses only the rated items that
-are most similar to the scored one.
+The metadata of an item make up a document, which a text encoder turns into a vector (see `recsys.data.text`). Ratings
+of other users are not used, so items without ratings are scored like any other. `ContentProfile` represents a user by
+the mean of the rated items' vectors, weighted by ratings, and ranks items by their cosine with this mean (Lops, de
+Gemmis and Semeraro, "Content-based Recommender Systems: State of the Art and Trends", Recommender Systems Handbook,
+2011). `ContentKNN` scores an item only by those rated items that are among the most similar to it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ContentProfile(WeighsHistories):
     Args:
         encoder: settings of the text encoder, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
-        **history: see `WeighsHistories`.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -46,8 +46,8 @@ class ContentProfile(WeighsHistories):
     Attributes:
         vectors: float32 (n_items, d), dense or CSR, rows of length 1; zero for an item without metadata.
         average: float (d,) mean of `vectors`.
-        lengths: float32 (n_items,) norms of the centred vectors; infinite for an item without metadata or with the
-            average vector, so that its cosine is 0.
+        lengths: float32 (n_items,) norms of the centred vectors; infinite for an item that has no metadata or whose
+            vector is the average, so that its cosine is 0.
     """
 
     learned: tuple[str, ...] = ("vectors", "average", "lengths")
@@ -71,7 +71,7 @@ class ContentProfile(WeighsHistories):
         return np.ascontiguousarray(cosines / self.lengths)
 
     def profiles(self, history: History) -> np.ndarray:
-        """Return the users' profiles, float32 (B, d), of length 1; zero for an empty history."""
+        """Return the profiles of B users, float32 (B, d), of length 1; the profile of an empty history is zero."""
         weighted = history.matrix(len(self.lengths), history.ratings * self.history_weights(history))
         weights = weighted @ sparse.diags_array(1 / self.lengths)  # (B, n_items)
         sums = weights @ self.vectors
@@ -80,12 +80,12 @@ class ContentProfile(WeighsHistories):
 
 
 class Content(ContentProfile, EmbedsHistories):
-    """Content profiles with dense vectors, which embed users and items in one space.
+    """A `ContentProfile` whose vectors are dense, so that users and items are embedded in one space.
 
     Args:
         encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
-        **history: see `WeighsHistories`.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -122,14 +122,14 @@ class Content(ContentProfile, EmbedsHistories):
 class ContentKNN(ItemToItem):
     """Scores an item by the sum of its cosines to the items in the history that are among its neighbours.
 
-    The neighbours of an item are the k items with the most similar documents, less those whose cosine is not above
-    zero. Only items with training ratings can be neighbours, since histories rarely contain others.
+    The neighbours of an item are the k items with the most similar documents, without those whose cosine is zero or
+    negative. Only items with training ratings can be neighbours, since histories rarely contain others.
 
     Args:
         encoder: settings of the text encoder, with its class in `_target_`.
         k: number of neighbours of an item.
         fields: metadata fields that make up an item's document, in this order.
-        **history: see `WeighsHistories`.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -157,13 +157,13 @@ class ContentKNN(ItemToItem):
 
 
 def encode_items(train: Dataset, encoder: Encoder, fields: Sequence[str], cache_dir: Path | None) -> Vectors:
-    """Encode the metadata of a data set's items, after fitting the encoder to it.
+    """Fit a text encoder to the metadata of a data set's items, and encode the items.
 
     Args:
         train: the data set.
-        encoder: encoder, fitted in place.
+        encoder: text encoder, which is fitted in place.
         fields: metadata fields that make up an item's document, in this order.
-        cache_dir: directory in which vectors are cached, or None.
+        cache_dir: directory in which vectors are cached; None caches nothing.
 
     Returns:
         The vectors of the items, float32 (n_items, d), dense or CSR; zero for an item without metadata.
@@ -172,7 +172,7 @@ def encode_items(train: Dataset, encoder: Encoder, fields: Sequence[str], cache_
 
 
 def check_dense(vectors: Vectors) -> np.ndarray:
-    """Return an encoder's vectors after checking that they are dense.
+    """Check that the vectors of a text encoder are dense, and return them unchanged.
 
     Raises:
         UserError: the vectors are sparse.

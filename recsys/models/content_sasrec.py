@@ -1,8 +1,8 @@
 """SASRec whose items are embedded by their metadata, in addition to or in place of their ids.
 
 Items without ratings can therefore occur in sequences and be scored as soon as they are added. Items are embedded as in
-`recsys.models.two_tower`; ids are masked at random during training (Volkovs, Yu and Poutanen, "DropoutNet: Addressing
-Cold Start in Recommender Systems", NeurIPS 2017).
+`recsys.models.two_tower`. During training, the id vectors of randomly chosen items are masked (Volkovs, Yu and
+Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from recsys.models.sasrec import SASRec, SASRecModule
 
 
 class ContentSASRecModule(SASRecModule):
-    """A `SASRecModule` with e_i = W t_i + 0.3 f_i + an id vector.
+    """A `SASRecModule` whose item vectors are e_i = W t_i + 0.3 f_i + an id vector.
 
-    e_i is the vector of item i as input and output, t_i its sentence embedding, W a trained matrix, and f_i the
-    embedding of its binary features (`FeatureEmbedding`).
+    The vector e_i represents item i both in sequences and as the item to predict. t_i is the item's sentence embedding,
+    W a trained matrix, and f_i the embedding of the item's binary features (see `FeatureEmbedding`).
     """
 
     text: Tensor
@@ -41,33 +41,33 @@ class ContentSASRecModule(SASRecModule):
         self.id_dropout = settings.id_dropout
 
     def item_table(self) -> Tensor:
-        """See `SequenceModule.item_table`; during training, text elements and ids are masked at random."""
+        """See `SequenceModule.item_table`; in training, elements of t_i and whole id vectors are masked at random."""
         text = F.dropout(self.text, self.text_dropout, self.training)
         facts = FEATURES_WEIGHT * self.facts(torch.arange(self.n_items, device=self.device))
         return text @ self.text_map + facts + masked_rows(self.items.weight, self.id_dropout, self.training)
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """See `NeuralModule.refresh`; also embeds all items."""
+        """See `NeuralModule.refresh`; also computes the vectors of all items for scoring."""
         super().refresh()
         self.catalogue = self.item_table()
 
     def item_embeddings(self) -> Tensor:
-        """See `SequenceModule.item_embeddings`; returns the embeddings that `refresh` computed."""
+        """See `SequenceModule.item_embeddings`; returns the vectors that `refresh` computed."""
         return self.catalogue
 
 
 class ContentSASRec(ReadsItemContent, SASRec):
-    """Self-attention over histories of items with metadata; see `ContentSASRecModule`.
+    """SASRec, self-attention over histories, with items embedded by metadata; see `ContentSASRecModule`.
 
     Args:
         encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
-        min_count: minimum number of rated items that must have a feature for it to be used.
+        min_count: a binary feature is used only if at least this many rated items have it.
         text_dropout: share of a sentence embedding's elements that is masked during training.
-        id_dropout: share of the items' ids that is masked during training; with 1, no id vectors are learned and items
-            are embedded by metadata only.
-        **model: see `SASRec`.
+        id_dropout: share of the items whose id vectors are masked during training; with 1, no id vectors are learned,
+            and items are embedded by metadata only.
+        **model: arguments of `SASRec`.
 
     Raises:
         UserError: a value is not allowed.

@@ -50,19 +50,19 @@ class DAEModule(HistoryModule):
         return self.decoder(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:
-        """Return W, (n_items, h)."""
+        """Return the output weights W, (n_items, h)."""
         return self.decoder.weight
 
 
 class DAE(HistoryRecommender):
-    """Denoising autoencoder of histories; see `DAEModule`.
+    """Denoising autoencoder that reconstructs histories; see `DAEModule`.
 
     Args:
         hidden_dim: width of the hidden layer.
         dropout: share of a history's items that is masked during training.
-        loss: `softmax`; `batch_size` counts users.
+        loss: `softmax`, the only choice; `batch_size` is a number of users.
         half_life: see `WeighsHistories`.
-        **training: see `HistoryRecommender`.
+        **training: arguments of `HistoryRecommender`.
 
     Raises:
         UserError: a value is not allowed.
@@ -91,5 +91,5 @@ class DAE(HistoryRecommender):
         return DAEModule(n_users, n_items, self.hidden_dim, self.dropout, **training)
 
     def _check_memory(self, train: Dataset) -> None:
-        """See `NeuralRecommender._check_memory`; counts weights and logits."""
+        """See `NeuralRecommender._check_memory`; counts the memory for weights and logits."""
         check_layers(train.n_items, self.hidden_dim, self.batch_size)

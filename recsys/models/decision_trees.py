@@ -1,8 +1,9 @@
-"""Ensembles of decision trees as plain arrays, which are saved without pickle and can explain their predictions.
+"""Ensembles of decision trees that are stored as plain arrays, without pickle, and can explain their predictions.
 
-A feature's contribution to a prediction is the sum of the changes in node value at the splits by this feature, on the
-paths from the roots to the leaves (Saabas, "Interpreting random forests", blog post, 2014). The contributions sum to
-the prediction minus `DecisionTrees.mean`.
+Every node of a tree has a value: the mean prediction or, at a leaf, the prediction. On a row's path from a root to a
+leaf, the value changes at each split. The contribution of a feature to a prediction is the sum of the changes at splits
+by this feature, over all trees (Saabas, "Interpreting random forests", blog post, 2014). The contributions of all
+features sum to the prediction minus `DecisionTrees.mean`.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ CELLS_PER_PASS = 1 << 16  # pairs of a row and a tree that are traversed togethe
 
 
 class DecisionTrees(LearnedArrays):
-    """A sum of decision trees, whose nodes are numbered across trees.
+    """A sum of decision trees; the nodes of all trees are numbered consecutively.
 
     Args:
         roots: int64 (n_trees,) first node of each tree.
-        features: int64 (n_nodes,) the column that a node splits by, or `LEAF`.
-        thresholds: float64 (n_nodes,) rows go left if their value is not above the threshold.
+        features: int64 (n_nodes,) the column that each node splits by, or `LEAF`.
+        thresholds: float64 (n_nodes,) a row goes to the left child of a node if the row's value in the node's
+            column is at most the threshold, else to the right child.
         children: int64 (n_nodes, 2) left and right child of each node; arbitrary at leaves.
-        values: float64 (n_nodes,) prediction of the tree at a leaf; mean prediction at other nodes.
+        values: float64 (n_nodes,) at a leaf, the prediction of its tree; at other nodes, the mean prediction.
         constant: constant that is added to the sum of the trees.
 
     Raises:
-        ValueError: a node does not come before its children, so a traversal might not end.
+        ValueError: a child does not exist, or its number is not above that of its parent, so a traversal might not end.
     """
 
     learned = ("roots", "features", "thresholds", "children", "values", "constant")
@@ -60,7 +62,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_boosting(cls, estimator: HistGradientBoostingClassifier) -> Self:
-        """Return the trees of a fitted binary classifier; they sum to its log odds of the second class."""
+        """Convert a fitted binary classifier into trees that sum to the classifier's log odds of the second class."""
         trees = [predictor.nodes for [predictor] in estimator._predictors]
         nodes = np.concatenate(trees)
         offsets = _offsets(trees)
@@ -76,7 +78,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_forest(cls, estimator: RandomForestClassifier) -> Self:
-        """Return the trees of a fitted binary classifier; they sum to its probability of the second class."""
+        """Convert a fitted binary classifier into trees that sum to its predicted probability of the second class."""
         trees = [tree.tree_ for tree in estimator.estimators_]
         offsets = _offsets([tree.feature for tree in trees])
         counts = np.concatenate([tree.value[:, 0] for tree in trees])  # (n_nodes, 2) of each class, or their shares
@@ -91,7 +93,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_lightgbm(cls, booster: Booster) -> Self:
-        """Return the trees of a fitted model of LightGBM; they sum to its raw score."""
+        """Convert a fitted LightGBM model into trees that sum to the model's raw score."""
         nodes = booster.trees_to_dataframe()  # of each tree from the root down
         numbers = dict(zip(nodes["node_index"], range(len(nodes)), strict=True)) | {None: LEAF}
         columns = dict(zip(booster.feature_name(), range(booster.num_feature()), strict=True)) | {None: LEAF}
@@ -106,18 +108,18 @@ class DecisionTrees(LearnedArrays):
 
     @property
     def mean(self) -> float:
-        """Return the constant plus the sum of the values at the roots, which is the prediction before any split."""
+        """Return the prediction before any split: the constant plus the sum of the values at the roots."""
         return float(self.constant + self.values[self.roots].sum())
 
     def predict(self, frame: np.ndarray) -> np.ndarray:
-        """Return the predictions, float64 (n,), for rows of finite features, float32 (n, n_features)."""
+        """Return the prediction for each row of a frame of finite features, float32 (n, n_features): float64 (n,)."""
         return self.mean + self.contributions(frame, np.zeros(frame.shape[1], np.int64))[:, 0]
 
     def contributions(self, frame: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Return the contribution of each group of features to the predictions.
 
         Args:
-            frame: float32 (n, n_features), finite.
+            frame: float32 (n, n_features) rows of finite features.
             groups: int64 (n_features,) the group of each feature, from 0.
 
         Returns:
@@ -135,10 +137,11 @@ class DecisionTrees(LearnedArrays):
         return added
 
     def _steps(self, frame: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Follow all trees down by one level at a time, from the roots to the leaves.
+        """Send all rows through all trees, from the roots to the leaves, one level at a time.
 
         Yields:
-            int64 (m,) each: a row of the frame, a node that the row reaches, and the child that it goes to from there.
+            For each level, three arrays, int64 (m,) each, over the m pairs of a row and a tree in which the row has not
+            yet reached a leaf: the row, the node that it has reached, and the child that it goes to next.
         """
         n_rows, n_features = frame.shape
         values, children_of = frame.ravel(), self.children.ravel()
@@ -152,10 +155,10 @@ class DecisionTrees(LearnedArrays):
 
 
 def _offsets(trees: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the number of the first node of each tree, and the number of all nodes, int64 (n_trees + 1,)."""
+    """Return the number of nodes before each tree and, at the end, the number of all nodes, int64 (n_trees + 1,)."""
     return np.cumsum([0, *map(len, trees)])
 
 
 def _shifts(offsets: np.ndarray) -> np.ndarray:
-    """Return the offset from each node's number within its tree to its number across trees, int64 (n_nodes, 1)."""
+    """Return, for each node, the number of nodes in the trees before its own, int64 (n_nodes, 1)."""
     return np.repeat(offsets[:-1], np.diff(offsets))[:, None]

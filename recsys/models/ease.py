@@ -24,8 +24,8 @@ class EASE(WeighsPlays, ItemToItem):
 
     Args:
         l2: weight penalty, the paper's lambda. Larger values favour popular items.
-        **history: see `WeighsPlays`. With `play_weight`, the paper's X holds weights by plays in place of ones; weights
-            far above 1 need a larger `l2`.
+        **history: arguments of `WeighsPlays`. With `play_weight`, the paper's X holds weights by plays instead of ones;
+            weights far above 1 need a larger `l2`.
 
     Raises:
         UserError: a value is not allowed.
@@ -40,7 +40,7 @@ class EASE(WeighsPlays, ItemToItem):
         """Invert the regularised Gram matrix (the paper's equation 8).
 
         Raises:
-            UserError: the catalogue is too large for a dense matrix over it.
+            UserError: there are too many items for a dense item-to-item matrix.
         """
         from scipy import linalg  # would double the import time of this module, and scoring does not need it
 

@@ -23,7 +23,7 @@ COPIES_OF_SCORES = 3  # with gradients
 
 
 class NormalisedSquaredError(ByUser):
-    """Squared distance between a user's interactions and scores, both scaled to unit length: the paper's equation 4.
+    """The squared distance between a user's interactions and scores, both scaled to unit length (equation 4).
 
     The loss is the mean over the users of a batch.
     """
@@ -48,11 +48,11 @@ class ELSAModule(HistoryModule):
         torch.nn.init.xavier_normal_(self.items.weight)
 
     def item_embeddings(self) -> Tensor:
-        """Return A, (n_items, d)."""
+        """Return the items' vectors, the rows of A: (n_items, d)."""
         return F.normalize(self.items.weight)
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return x A, (B, d)."""
+        """Return the users' vectors x A, (B, d)."""
         return self._encode(queries, self.item_embeddings())
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
@@ -67,13 +67,13 @@ class ELSAModule(HistoryModule):
 
 
 class ELSA(HistoryRecommender):
-    """Linear autoencoder of low rank; see `ELSAModule`.
+    """Linear autoencoder of histories with low-rank weights; see `ELSAModule`.
 
     Args:
         embedding_dim: length of the items' vectors, which limits the rank of A A'.
-        loss: `normalised_squared`; `batch_size` counts users.
+        loss: `normalised_squared`, the only choice; `batch_size` is a number of users.
         half_life: see `WeighsHistories`.
-        **training: see `HistoryRecommender`.
+        **training: arguments of `HistoryRecommender`.
 
     Raises:
         UserError: a value is not allowed.
@@ -99,7 +99,7 @@ class ELSA(HistoryRecommender):
         return ELSAModule(n_users, n_items, self.embedding_dim, **training)
 
     def _check_memory(self, train: Dataset) -> None:
-        """See `NeuralRecommender._check_memory`; counts vectors and scores."""
+        """See `NeuralRecommender._check_memory`; counts the memory for vectors and scores."""
         check_memory(
             4 * train.n_items * (COPIES_OF_WEIGHTS * self.embedding_dim + COPIES_OF_SCORES * self.batch_size),
             f"{self.embedding_dim} numbers for each of {train.n_items:,} items",

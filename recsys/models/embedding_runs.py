@@ -1,4 +1,4 @@
-"""Loading of the model of a finished run that has embeddings and was trained on the same split."""
+"""Loads a model with embeddings from a finished run, if the run was trained on the same split as given ratings."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from recsys.models.base import Recommender, load
 
 
 def load_embedding_model(run: Path, train: Dataset) -> Recommender:
-    """Load the model of a run with embeddings.
+    """Load a model with embeddings from a finished run that was trained on the same split as `train`.
 
     Args:
-        run: directory of a finished run, or of several runs, of which the first one on the same split is used.
+        run: directory of a run, or directory that contains several runs, of which the first one with embeddings of the
+            same split is used.
         train: training ratings, whose fingerprint identifies their split.
 
     Raises:
-        UserError: the run has no embeddings, they were trained on another split, or the model cannot be loaded.
+        UserError: the directory has no embeddings, all of them are of another split, or the model cannot be loaded.
     """
     files = [run / "embeddings.npz", *sorted(run.glob("*/embeddings.npz"))]
     split_of = {file.parent: _split(file) for file in files if file.is_file()}

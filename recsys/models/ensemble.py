@@ -28,17 +28,19 @@ class Ensemble(ReadsHistories):
     """A model that ranks items by the scores of several base models.
 
     Args:
-        models: the base models by name, each given by its hyperparameters, with the class in `_target_`, or by the
-            directory of a run. From a run, the settings are used, and also the weights in its checkpoints if it was
-            trained on the same split. The attribute `models` holds settings in place of directories.
-        **prior: see `ReadsHistories`; each base model also has its own prior.
+        models: the base models by name. Each is given as a mapping of its hyperparameters, with its class in
+            `_target_`, or as the directory of a run. From a run, the class and hyperparameters are taken and, if it was
+            trained on the same split, also the weights in its checkpoints. In the attribute `models`, directories are
+            replaced by the mappings that were read from them.
+        **prior: arguments of `ReadsHistories`, which adds popularity to the ensemble's scores. Base models have such
+            settings of their own.
 
     Raises:
-        UserError: there are fewer than two models, one predicts ratings or must be unpickled, or a directory has no
-            saved model.
+        UserError: there are fewer than two models, a model predicts ratings or is saved as a pickle, or a directory has
+            no saved model.
 
     Attributes:
-        base_models: the models by name, fitted by `fit`.
+        base_models: the base models by name; fitted after `fit`.
     """
 
     def __init__(self, models: Mapping[str, Mapping[str, Any] | str], **prior: Any) -> None:
@@ -60,20 +62,20 @@ class Ensemble(ReadsHistories):
         self._earlier: Self | None = None  # the ensemble that this one refits
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """See `Recommender.refit`; the base models are refitted, and their combination stays the same."""
+        """See `Recommender.refit`; the base models are refitted, and combined in the same way as in this model."""
         model = type(self)(**self.hyperparameters())
         model.runs, model._earlier = self.runs, self
         return model.fit(train, context=context)
 
     def _fit_base_models(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Fit or refit the base models, with early stopping by `valid`."""
+        """Fit the base models, with early stopping on `valid`; in a refit, refit those of the earlier ensemble."""
         bar = ProgressBar(self.base_models.items(), desc="base models")
         self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
 
     def _fitted(
         self, name: str, model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext
     ) -> Recommender:
-        """Fit or refit a base model, or restore it from the checkpoints of its run."""
+        """Fit or refit a base model by training, or restore it from the checkpoints of its run."""
         earlier = None if self._earlier is None else self._earlier.base_models[name]
         stored = name in self.runs and _checkpoints(self.runs[name], train, refit=earlier is not None)
         if stored:
@@ -82,7 +84,7 @@ class Ensemble(ReadsHistories):
         return cached_fit(model, train, valid, context) if earlier is None else cached_refit(earlier, train, context)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns those of the base models, as `models.NAME.ARRAY`."""
+        """See `Recommender.arrays`; also returns the arrays of the base models, as `models.NAME.ARRAY`."""
         return super().arrays() | prefixed({f"models.{name}": model for name, model in self.base_models.items()})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -93,12 +95,12 @@ class Ensemble(ReadsHistories):
 
 
 def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
-    """Return the directory of a run's checkpoints of its fit or refit to these ratings; None if there are none.
+    """Return the directory of a run's checkpoints; None if they are missing, unfinished or of another split.
 
     Args:
         run: directory of the run.
-        train: the training ratings; a run on another split is reported by a warning, and not used.
-        refit: whether the checkpoints of the refit are wanted, otherwise those of the fit with validation.
+        train: the training ratings. If the run was trained on another split, a warning is logged, and None is returned.
+        refit: True for the checkpoints of the run's refit, False for those of its fit with validation.
     """
     directory = run / "checkpoints" / ("refit" if refit else "selection")
     if not ((directory / "finished.json").is_file() and (run / "manifest.json").is_file()):

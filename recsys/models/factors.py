@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
-    """Scores an item by the inner product of its vector and a user vector fitted to the history in the query (fold-in).
+    """Scores an item by the inner product of its vector and a user vector that is fitted to the history (fold-in).
 
     Attributes:
-        user_factors: float32 (n_users, d) vectors of the training users; with `half_life`, fitted to histories that are
-            weighted by recency.
+        user_factors: float32 (n_users, d) vectors of the training users; with `half_life`, they are fitted to histories
+            that are weighted by recency.
         item_factors: float32 (n_items, d) vectors of the items.
     """
 
@@ -33,7 +33,10 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
 
     @abstractmethod
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Return the vectors of users, float32 (n_users, d), and of items, float32 (n_items, d); recency is ignored."""
+        """Return the vectors of users, float32 (n_users, d), and of items, float32 (n_items, d).
+
+        Interactions are not weighted by recency, even with `half_life`.
+        """
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Factorise the interactions.
@@ -71,7 +74,7 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
         return self.item_factors
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`; the graph stores the vectors of the users in `data`, since it cannot solve for vectors."""
+        """See `HasGraph`; the graph stores the vectors of the users in `data`, since it cannot fit them."""
         from recsys.models.graphs import VectorGraph  # torch
 
         return VectorGraph(self.embed(data.histories()), self.item_factors, data.user_counts)

@@ -1,7 +1,7 @@
-"""Features of pairs of user and item, in groups of columns, for models that regress ratings on them.
+"""Features of pairs of user and item, in groups of columns, for models that predict ratings from such features.
 
-A group is fitted to ratings and then describes pairs by what it learned and by the histories in the query. Pairs that
-are themselves among the ratings must be described by a group that was fitted without them (see
+A group is first fitted to ratings. It then computes features of pairs from what it learned and from the histories in
+the query. For a pair that has a training rating, the group must be fitted without this rating (see
 `recsys.models.out_of_fold`). Columns hold numbers, or text for categories; unknown values are NaN. `preprocessing`
 turns all columns into finite numbers.
 """
@@ -55,36 +55,37 @@ N_COMPONENTS = 16  # number of columns to which people and texts are reduced
 
 
 class Group(ABC):
-    """A group of columns that describe pairs of user and item."""
+    """Base class of groups of features, each a set of columns that describe pairs of user and item."""
 
     @property
     def name(self) -> str:
-        """Return the name by which settings switch the group off, such as `statistics`."""
+        """Return the group's name, such as `statistics`, by which settings can switch the group off."""
         return type(self).__name__.lower()
 
     @abstractmethod
     def fit(self, train: Dataset) -> Self:
-        """Learn from ratings, and return the group itself."""
+        """Learn from ratings. Return the group itself."""
 
     @abstractmethod
     def transform(self, pairs: Pairs) -> pd.DataFrame:
-        """Return the columns, a row for each pair."""
+        """Return the columns of the group, with a row for each pair."""
 
     def align(self, other: Self, train: Dataset) -> None:  # noqa: B027  most groups' columns have a fixed meaning
-        """Match, in place, the meaning of the columns to that in a group of the same class fitted to other ratings.
+        """Change the group in place, so that its columns have the same meaning as those of another group.
 
-        By default, do nothing.
+        Groups whose columns always have the same meaning do nothing, which is the default.
 
         Args:
-            other: the other group.
-            train: ratings by whose users the columns of both groups are matched.
+            other: group of the same class that was fitted to other ratings.
+            train: ratings whose users serve to match the columns of the two groups.
         """
 
 
 class Statistics(Group):
     """How the user rates, how the item is rated, and how the user rates items of the same genres and decade.
 
-    Statistics of users are computed from the histories in the query, those of items from the ratings of the fit.
+    Statistics of users are computed from the histories in the query, those of items from the ratings that the group was
+    fitted to.
     """
 
     def fit(self, train: Dataset) -> Self:
@@ -120,7 +121,7 @@ class Statistics(Group):
         return pd.concat([users, items, pd.DataFrame(both)], axis=1)
 
     def _taste(self, pairs: Pairs, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the user's damped mean residual, and share of ratings, for the item's genres and decade.
+        """Return the user's damped mean residual and damped share of ratings for the item's genres and decade.
 
         Args:
             pairs: P pairs.
@@ -139,7 +140,7 @@ class Statistics(Group):
 
 
 class Demographics(Group):
-    """The user's age, gender and occupation, where the data set has them; missing for unknown users."""
+    """The user's age, gender and occupation, as far as the data set has them; missing for unknown users."""
 
     def fit(self, train: Dataset) -> Self:
         """See `Group.fit`; reads the table of users only."""
@@ -153,7 +154,7 @@ class Demographics(Group):
 
 
 class _ItemColumns(Group):
-    """Columns that depend only on the item."""
+    """Base class of groups whose columns depend only on the item."""
 
     items: pd.DataFrame
 
@@ -163,7 +164,7 @@ class _ItemColumns(Group):
 
 
 class Genres(_ItemColumns):
-    """A column for each genre, 1 or 0."""
+    """A column for each genre: 1 if the item has the genre, else 0."""
 
     def fit(self, train: Dataset) -> Self:
         """See `Group.fit`; reads the metadata of items only."""
@@ -183,11 +184,11 @@ class People(_ItemColumns):
 
 
 class Texts(_ItemColumns):
-    """The items' metadata, encoded as text and reduced by singular value decomposition.
+    """The items' metadata as vectors of text encoders, reduced to a few columns by singular value decomposition.
 
     Args:
         encoders: settings of text encoders by name, each with the encoder's class in `_target_`.
-        cache_dir: directory in which vectors are cached, or None.
+        cache_dir: directory in which vectors are cached; None caches nothing.
     """
 
     def __init__(self, encoders: Mapping[str, Mapping[str, Any]], cache_dir: Path | None) -> None:
@@ -209,12 +210,12 @@ class Time(Group):
 
     The mood is the mean residual of the user's ratings that are nearest in time: users differ more from day to day than
     they drift over years (Koren, "Collaborative Filtering with Temporal Dynamics", KDD 2009). Pairs without times are
-    described as if rated at the time of the user's last rating, which is unknown for an empty history. If the ratings
-    of the fit have no times, the item's year is the only column.
+    treated as ratings at the time of the user's last rating; for an empty history, the time is missing. If the ratings
+    that the group is fitted to have no times, the item's year is the only column.
     """
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`; fits `Bias`, whose residuals give the mood."""
+        """See `Group.fit`; fits `Bias`, from whose residuals the mood is computed."""
         self.bias = _baseline().fit(train)
         self.columns = ["item year"] if train.times is None else TIME_COLUMNS
         items = train.item_frame
@@ -246,16 +247,17 @@ class Time(Group):
         return pd.DataFrame(columns, columns=self.columns)
 
     def _mood(self, pairs: Pairs, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the user's damped mean residual near a time, and number of ratings within half a day of it.
+        """Return, for each pair, the user's mood at a time, and the user's number of ratings within half a day of it.
 
-        The mean is that of the last `N_NEAREST` ratings before the time and of the first `N_NEAREST` from it on.
+        The mood is the damped mean residual of the user's last `N_NEAREST` ratings before the time and first
+        `N_NEAREST` ratings at or after it.
 
         Args:
             pairs: P pairs, whose query has histories with times.
-            times: int64 (P,) Unix times in seconds.
+            times: int64 (P,) Unix time in seconds for each pair.
 
         Returns:
-            float64 (P,) and int64 (P,).
+            Moods, float64 (P,), and numbers of ratings, int64 (P,).
         """
         history, rows = pairs.query.history, pairs.rows
         at = history.positions_at(rows, times)
@@ -270,14 +272,14 @@ class Embeddings(Group):
     """A model's embeddings of user and item, with their dot product and cosine; missing for unknown users.
 
     Args:
-        model: fitted model, whose embeddings of users are those of training.
+        model: fitted model. A user has the embedding learned in training, whatever the history in the query.
     """
 
     def __init__(self, model: HasEmbeddings) -> None:
         self.users, self.items = model.user_embeddings(), model.item_embeddings()  # (n_users, d), (n_items, d)
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Rotate the embeddings to match those of another group, since training determines axes only up to rotation."""
+        """Rotate the embeddings to match those of another group, since two trainings can differ by a rotation."""
         own_space, other_space = (np.concatenate([group.users, group.items]) for group in (self, other))
         rotation = orthogonal_procrustes(own_space, other_space)[0]
         self.users, self.items = self.users @ rotation, self.items @ rotation
@@ -300,10 +302,10 @@ class Embeddings(Group):
 
 
 class Segments(Group):
-    """The user's segment by rating profiles, and the distances of the profile to the segments' centres.
+    """The user's segment, and the distances of the user's rating profile from the centres of all segments.
 
-    Segments are found in the ratings that the group is fitted to, and not taken from the users' column `segment`, which
-    may come from all training ratings.
+    Segments are clusters of users with similar rating profiles in the ratings that the group is fitted to. The column
+    `segment` of the table of users is not read, since it may have been computed from all training ratings.
 
     Args:
         n_segments: number of segments.
@@ -314,14 +316,14 @@ class Segments(Group):
         self.segmentation = Segmentation(n_segments, seed=seed)
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`; clusters the profiles of the users with ratings."""
+        """See `Group.fit`; clusters the rating profiles of the users who have ratings."""
         self.profiles = RatingProfiles().fit(train)
         self.segmentation.fit(self.profiles.transform(_histories(train)))
         self.numbers = np.arange(len(self.segmentation.centres))
         return self
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Number the segments like those of another group, matched by the number of users they share."""
+        """Renumber the segments to share as many users as possible with those of the same number in another group."""
         own, others = (
             group.segmentation.predict(group.profiles.transform(_histories(train))) for group in (self, other)
         )
@@ -339,7 +341,7 @@ class Segments(Group):
 
 
 class Predictions(Group):
-    """Ratings that other models predict, a column for each model.
+    """Ratings that other models predict, with a column for each model.
 
     Args:
         models: fitted models by name.
@@ -358,7 +360,10 @@ class Predictions(Group):
 
 
 def feature_frame(groups: Sequence[Group], pairs: Pairs) -> pd.DataFrame:
-    """Return the columns of all groups, one row per pair: numbers as float32, then text, `unknown` where missing."""
+    """Return the columns of all groups, with a row for each pair.
+
+    Columns of numbers, as float32, come before columns of text, in which missing values are replaced by `unknown`.
+    """
     frame = pd.concat([group.transform(pairs) for group in groups], axis=1)
     numbers = frame.select_dtypes(np.number)
     categories = frame.drop(columns=numbers.columns).astype(object)
@@ -366,7 +371,7 @@ def feature_frame(groups: Sequence[Group], pairs: Pairs) -> pd.DataFrame:
 
 
 def preprocessing() -> ColumnTransformer:
-    """Return an unfitted transformer of the result of `feature_frame` to finite numbers.
+    """Return an unfitted transformer that turns the result of `feature_frame` into finite numbers.
 
     It encodes text as indicators, a column for each category, and fills missing numbers with the column's median.
     """
@@ -385,18 +390,21 @@ def _histories(train: Dataset) -> History:
 
 
 def _row_means(history: History, values: np.ndarray) -> np.ndarray:
-    """Return the mean of the interactions' values (n,) for each row of a history, (B,); NaN for an empty row."""
+    """Return the mean of values (n,), one per interaction, in each row of a history: (B,), NaN for an empty row."""
     sums = np.bincount(history.rows, values, minlength=len(history))
     return np.divide(sums, history.lengths, out=np.full(len(sums), np.nan), where=history.lengths > 0)
 
 
 def _baseline() -> Bias:
-    """Return an unfitted bias model, whose residuals will serve as features."""
+    """Return an unfitted bias model, whose residuals are used as features after a fit."""
     return Bias(item_damping=2, user_damping=5, n_sweeps=5)
 
 
 def _components(columns: sparse.csr_matrix, name: str) -> pd.DataFrame:
-    """Reduce (n, f) columns to at most `N_COMPONENTS` by truncated singular value decomposition, named by `name`."""
+    """Reduce columns, (n, f), to at most `N_COMPONENTS` by truncated singular value decomposition.
+
+    The new columns are called `NAME 0`, `NAME 1` and so on.
+    """
     if columns.shape[1] < 2:  # nothing to reduce, and scikit-learn decomposes no single column
         return pd.DataFrame(columns.toarray(), columns=[f"{name} {i}" for i in range(columns.shape[1])])
     n_components = min(N_COMPONENTS, *columns.shape)

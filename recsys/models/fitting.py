@@ -1,4 +1,4 @@
-"""Where and how a fit runs, and what it costs."""
+"""Settings of where and how a fit runs, and the report on how long it took."""
 
 from __future__ import annotations
 
@@ -42,14 +42,15 @@ QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=Fa
 class FitContext:
     """Where and how a fit runs.
 
-    Apart from rounding, only some settings of the trainer affect what is learned, such as `gradient_clip_val`.
+    It does not affect what is learned, apart from rounding and some settings of the trainer, such as
+    `gradient_clip_val`.
 
     Attributes:
         directory: directory for checkpoints, or None to store none.
-        trainer: builds Lightning's Trainer; its keywords are settings of the Trainer (accelerator, devices, precision,
-            callbacks, ...), to which a model adds its own. Used by deep models only.
+        trainer: partial function that builds Lightning's Trainer. Its keywords are arguments of the Trainer
+            (accelerator, devices, precision, callbacks, ...); the model adds others. Only deep models use it.
         logger: a Lightning logger for curves, or None.
-        resume: whether to continue from the last checkpoint in `directory`, if there is one.
+        resume: whether to continue from the last checkpoint in `directory` if there is one.
         cache_dir: directory for results that other fits can reuse, such as text embeddings; None caches nothing.
     """
 
@@ -62,7 +63,7 @@ class FitContext:
 
 @dataclass(frozen=True)
 class FitReport:
-    """The cost of a fit.
+    """How long a fit took and how fast it was; for two-stage models, also the recall of the candidates.
 
     Attributes:
         seconds: wall-clock time in seconds.
@@ -83,5 +84,5 @@ class FitReport:
     candidate_recall: float | None = None
 
     def metrics(self) -> dict[str, float]:
-        """Return the values that are not None, under `train/...` names."""
+        """Return the fields that are not None, by their names with the prefix `train/`."""
         return {f"train/{name}": float(value) for name, value in asdict(self).items() if value is not None}

@@ -21,7 +21,7 @@ BYTES_PER_PAIR = 16  # peak memory per pair of items: the sparse Gram matrix, it
 
 
 class GFCF(ItemToItem):
-    """Scores items by a linear and an ideal low-pass filter of the history.
+    """Scores items by the sum of a linear and an ideal low-pass filter, both applied to the history.
 
     Scores are x W, with x the history as a vector over items. With R the binary matrix of interactions and D_U, D_I the
     diagonal matrices of the numbers of ratings of users and items,
@@ -34,7 +34,7 @@ class GFCF(ItemToItem):
         n_frequencies: number of singular vectors, the lowest frequencies of the graph.
         ideal_weight: weight of the ideal filter, the paper's alpha.
         seed: seed of the start vector of the iterative decomposition.
-        **history: see `WeighsHistories`.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -50,10 +50,10 @@ class GFCF(ItemToItem):
         self.seed = seed
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Compute both filters.
+        """Compute W, the sum of both filters.
 
         Raises:
-            UserError: the catalogue is too large for a dense matrix over it.
+            UserError: there are too many items for a dense item-to-item matrix.
         """
         check_item_pairs(BYTES_PER_PAIR, train.n_items, "GF-CF")
         normalised, degrees = normalised_interactions(train)
@@ -64,9 +64,9 @@ class GFCF(ItemToItem):
 
 
 def normalised_interactions(train: Dataset) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Return R~ of `GFCF`, and the square roots of the items' numbers of ratings.
+    """Return the normalised interactions, R~ of `GFCF`, and the square root of each item's number of ratings.
 
-    Users and items without ratings count as having one.
+    Users and items without ratings are treated as if they had one.
 
     Returns:
         CSR float32 (n_users, n_items), and float32 (n_items, 1).

@@ -1,7 +1,7 @@
-"""Scores as graphs of tensor operations on padded histories, which `torch.export` and ONNX can represent.
+"""Graphs of tensor operations that compute scores from padded histories, for export by `torch.export` or to ONNX.
 
-A graph reads histories as rows of L columns, the latest interaction in the last column, with `PADDING` on the left of
-shorter histories. It computes in float32 what the model computes, for any number of users at a time.
+A graph reads histories as rows of L columns. The latest interaction is in the last column, and shorter histories have
+`PADDING` on the left. A graph computes the same scores as its model, in float32, for any number of users at a time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ PADDING = -1  # item code of a column without an interaction
 
 
 class PaddedQuery(NamedTuple):
-    """The inputs that graphs can read for B users; a graph gets only those that it declares in `reads`.
+    """The inputs of a graph for B users; fields that the graph does not list in its `reads` are None.
 
     Attributes:
         users: int64 (B,) user codes; -1 is an unknown user.
         items: int64 (B, L) item codes of the histories, `PADDING` on the left.
         times: int64 (B, L) Unix times of the interactions in seconds.
         plays: float32 (B, L) how often, or how long, each item was played.
-        moments: int64 (B,) Unix times in seconds at which the users are served.
+        moments: int64 (B,) Unix times in seconds at which the users get recommendations.
     """
 
     users: Tensor | None = None
@@ -38,10 +38,10 @@ class PaddedQuery(NamedTuple):
 
 
 class ScoreGraph(nn.Module):
-    """A model's scores without a fallback: `forward` maps a `PaddedQuery` to float32 (B, n_items).
+    """Computes a model's scores without the fallback: `forward` maps a `PaddedQuery` to scores, float32 (B, n_items).
 
     Attributes:
-        reads: names of the fields of `PaddedQuery` that are read.
+        reads: names of the fields of `PaddedQuery` that the graph reads.
     """
 
     reads: tuple[str, ...] = ("items",)
@@ -51,7 +51,7 @@ class ScoreGraph(nn.Module):
         return (given(query.items) >= 0).sum(dim=1)
 
     def by_history(self, query: PaddedQuery) -> Tensor:
-        """Return which users are scored by their histories, bool (B,); by default, all users."""
+        """Return whether each user is scored by the history, bool (B,); by default, all users are."""
         return self.lengths(query) >= 0
 
 
@@ -59,8 +59,9 @@ class HistoryWeights(nn.Module):
     """Computes weights of interactions by position, age and plays.
 
     Args:
-        by_place: float32 (L,) weights of the columns, the latest interaction last.
-        days: half-life of an interaction by its age in days, or None.
+        by_place: float32 (L,) weight of each position, in the order of the columns, which end with the latest
+            interaction.
+        days: half-life, in days, of the weight of an interaction by its age; None if weights do not depend on age.
         play_weight: see `recsys.models.plays.WeighsPlays`.
         play_scale: see `recsys.models.plays.WeighsPlays`.
     """
@@ -93,10 +94,10 @@ class HistoryWeights(nn.Module):
 
 
 class LinearGraph(ScoreGraph):
-    """Scores = [x^1 B, ..., x^S B] W, with x^s the histories as vectors over items, weighted at time scale s.
+    """Scores = [x^1 B, ..., x^S B] W, where x^s is the history as a vector over items, weighted for time scale s.
 
     Args:
-        scales: the weights of the interactions at each of the S scales.
+        scales: the S modules that compute the weights of interactions, one for each time scale.
         item_weights: W, float32 (S d, n_items), with d = n_items if B is the identity.
         item_basis: B, float32 (n_items, d), or None for the identity.
     """
@@ -130,8 +131,8 @@ class VectorGraph(ScoreGraph):
     """Scores = inner products of stored user vectors and item vectors; zero for unknown users.
 
     Args:
-        user_vectors: float32 (n_users, d).
-        item_vectors: float32 (n_items, d).
+        user_vectors: float32 (n_users, d) vectors of the users, by user code.
+        item_vectors: float32 (n_items, d) vectors of the items, by item code.
         lengths: int64 (n_users,) number of interactions from which each user vector was computed.
     """
 
@@ -156,17 +157,19 @@ class VectorGraph(ScoreGraph):
 
 
 class PopularityGraph(nn.Module):
-    """Adds popularity to scores, or replaces those of users without a history; see `recsys.models.histories`.
+    """Adds popularity to a model's scores, and uses popularity as the scores of users without a history.
+
+    See `recsys.models.histories`. An array is None if the model's settings do not need it.
 
     Args:
         popularity: float32 (n_items,) scores of a user without a history.
-        long: least number of interactions of a history that is not short.
+        long: a history is short if it has fewer interactions than this number.
         prior_strength: see `ReadsHistories`.
-        next_popularity: see `ReadsHistories`; None without a prior.
-        moments: see `ReadsHistories`; None without a half-life, like `recent_popularity`.
-        recent_popularity: see `moments`.
-        groups: see `ReadsHistories`; None without attributes of users, like `group_factors`.
-        group_factors: see `groups`.
+        next_popularity: attribute of `ReadsHistories`; needed if `prior_strength` is above 0.
+        moments: attribute of `ReadsHistories`; needed if recent popularity is added.
+        recent_popularity: attribute of `ReadsHistories`; needed if recent popularity is added.
+        groups: attribute of `ReadsHistories`; needed if popularity depends on attributes of users.
+        group_factors: attribute of `ReadsHistories`; needed if popularity depends on attributes of users.
     """
 
     popularity: Tensor
@@ -203,13 +206,13 @@ class PopularityGraph(nn.Module):
         self.reads = (*(["moments"] if moments is not None else []), *(["users"] if groups is not None else []))
 
     def forward(self, own: Tensor, lengths: Tensor, by_history: Tensor, query: PaddedQuery) -> Tensor:
-        """Return the scores with popularity, float32 (B, n_items).
+        """Return the final scores, which combine the model's own scores with popularity: float32 (B, n_items).
 
         Args:
             own: float32 (B, n_items) the model's own scores.
             lengths: int64 (B,) number of interactions of each user.
-            by_history: bool (B,) users who are scored by their histories.
-            query: the users.
+            by_history: bool (B,) whether each user is scored by the history; the scores of other users do not change.
+            query: the query whose users are scored.
         """
         scores = torch.where((by_history & (lengths == 0))[:, None], self.popularity, own)
         return torch.where(by_history[:, None], self._added(scores, lengths, query), scores) if self.adds else scores
@@ -236,15 +239,15 @@ class PopularityGraph(nn.Module):
 
 
 def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
-    """Return the row of each user in a table by user code, int64 (B,); unknown users have the row `unknown`."""
+    """Return each user's row in a table with one row per user code, int64 (B,); that of unknown users is `unknown`."""
     users = given(query.users)
     return torch.where(users >= 0, users, unknown)
 
 
 def full_history(length: int) -> History:
-    """Return a history of one row and `length` distinct items, without times and with 0 plays of each item.
+    """Return a history of one row with `length` distinct items, each played 0 times, and without times.
 
-    Its weights depend only on the positions of interactions.
+    The weights of its interactions depend only on their positions.
     """
     return History(
         np.array([0, length]), np.arange(length, dtype=np.int32), np.ones(length, np.float32), plays=np.zeros(length)
@@ -262,7 +265,7 @@ def _spread(values: Tensor) -> Tensor:
 
 
 def given(field: Tensor | None) -> Tensor:
-    """Return a field of a query after checking that the query has it.
+    """Check that a query has a field, and return the field.
 
     Raises:
         ValueError: the field is None, because the graph does not declare it in `reads`.

@@ -1,10 +1,10 @@
-"""GRU4Rec: a recurrent network over a history in time order predicts the next item.
+"""GRU4Rec: a recurrent network that reads a history in time order and predicts the next item.
 
 Hidasi and Karatzoglou, "Recurrent Neural Networks with Top-k Gains for Session-based Recommendations", CIKM 2018, with
 its constrained embedding (items have the same vectors as input and as output) and the cross-entropy over the whole
-catalogue. Unlike in the paper, a linear map leads from states to the space of the vectors, items have no biases, and a
-step trains on whole sequences, through all of whose positions gradients flow, rather than on the next item of each of
-several parallel sessions.
+catalogue. There are three differences from the paper. A linear map leads from states to the space of the item vectors.
+Items have no biases. A training step covers whole sequences, and gradients flow through all of their positions; in the
+paper, it covers only the next item in each of several parallel sessions.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ COPIES_OF_LAYERS = 12  # numbers in memory for each element of a layer's state: 
 
 
 class GRU4RecModule(SequenceModule):
-    """Logit of item i after position t = (W h_t + b) . e_i, where e_i is the vector of item i, of length d.
+    """The logit of item i after position t is (W h_t + b) . e_i, where e_i is the vector of item i, of length d.
 
-    h_t is the state of the last layer of a GRU after reading the vectors of the items up to position t, scaled by
-    sqrt(d).
+    h_t is the state of a GRU's last layer after it has read the items up to position t. The GRU reads item vectors that
+    are multiplied by sqrt(d).
     """
 
     def __init__(self, n_users: int, n_items: int, settings: GRU4Rec, **training: Any) -> None:
@@ -59,7 +59,7 @@ class GRU4RecModule(SequenceModule):
         return self.output(self.dropout(F.embedding(places, states)))
 
     def padded_states(self, history: PaddedHistoryBatch, table: Tensor) -> Tensor:
-        """Return the states of padded sequences as `states` does, (B L, d), computed by one call of `torch.nn.GRU`."""
+        """Compute `states` for padded sequences, (B L, d), by one call of `torch.nn.GRU`."""
         x = table.shape[1] ** 0.5 * F.embedding(history.by_user(history.items), table)
         return self.output(nn.GRU.forward(self.gru, x.transpose(0, 1))[0].transpose(0, 1)).flatten(0, 1)
 
@@ -67,19 +67,17 @@ class GRU4RecModule(SequenceModule):
 class PackedGRU(nn.GRU):
     """A GRU on packed sequences that trains fast on a CPU.
 
-    On a CPU, the backward pass of `torch.nn.GRU` clears a gradient of all positions at every step. Here the gradient of
-    each step covers only its own positions, which is several times as fast on sequences of up to 200 items.
+    At every step of its backward pass, `torch.nn.GRU` on a CPU fills a gradient tensor for all positions with zeros.
+    This class uses a gradient for the positions of the step only, which makes training several times as fast on
+    sequences of up to 200 items.
     """
 
     def forward(self, x: Tensor, batch_sizes: list[int]) -> Tensor:  # type: ignore[override]
-        """Return the states of the last layer, in the order of the inputs.
+        """Return the states of the last layer, float32 (P, hidden_size), in the order of the inputs.
 
         Args:
-            x: float32 (P, d) inputs in the order of `by_step`.
-            batch_sizes: number of sequences at each step.
-
-        Returns:
-            float32 (P, hidden_size).
+            x: float32 (P, d) inputs in the order that `by_step` returns.
+            batch_sizes: number of sequences that have an item at each step.
         """
         if x.is_cuda:
             return super().forward(PackedSequence(x, torch.tensor(batch_sizes)))[0].data
@@ -91,7 +89,8 @@ class PackedGRU(nn.GRU):
 def gru_layer(x: Tensor, batch_sizes: list[int], w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
     """Return the states h_t = (1 - z) * n + z * h_(t-1) of one layer, with h_0 = 0, float32 (P, hidden_size).
 
-    See `torch.nn.GRU` for the gates r and z, the candidate n and the weights, `PackedGRU` for x and `batch_sizes`.
+    The gates r and z, the candidate n and the weights are those of `torch.nn.GRU`; for x and `batch_sizes`, see
+    `PackedGRU.forward`.
     """
     h = x.new_zeros(batch_sizes[0], w_h.shape[1])
     states = []
@@ -107,7 +106,7 @@ def gru_layer(x: Tensor, batch_sizes: list[int], w_x: Tensor, w_h: Tensor, b_x: 
 
 
 class GRU4Rec(SequenceRecommender):
-    """A recurrent network on histories in time order; see `GRU4RecModule`.
+    """A recurrent network that reads histories in time order; see `GRU4RecModule`.
 
     Args:
         embedding_dim: length d of the items' vectors.
@@ -115,7 +114,7 @@ class GRU4Rec(SequenceRecommender):
         n_layers: number of recurrent layers.
         dropout: share of the elements of the input and of the last layer's states that is masked during training.
         loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
-        **training: see `SequenceRecommender`.
+        **training: arguments of `SequenceRecommender`.
 
     Raises:
         UserError: a value is not allowed.
@@ -146,7 +145,7 @@ class GRU4Rec(SequenceRecommender):
         return GRU4RecModule(n_users, n_items, self, **training)
 
     def _check_memory(self, train: Dataset) -> None:
-        """See `NeuralRecommender._check_memory`; counts weights and states."""
+        """See `NeuralRecommender._check_memory`; counts the memory for weights and states."""
         states = COPIES_OF_LAYERS * self.n_layers * self.hidden_dim * self.batch_size * self.max_length
         check_memory(
             4 * (COPIES_OF_WEIGHTS * self.embedding_dim * train.n_items + states),
@@ -163,8 +162,9 @@ def by_step(lengths: Tensor, host_lengths: np.ndarray) -> tuple[Tensor, list[int
         host_lengths: `lengths` as a NumPy array.
 
     Returns:
-        int64 (P,) positions: the first of every sequence, longest sequence first, then the second of every sequence,
-        and so on; and the number of sequences at each step, a list as long as the longest sequence.
+        The positions, int64 (P,), and a list with the number of sequences that have an item at each step. Step 1 reads
+        the first position of every sequence, longest sequence first, step 2 the second position of every sequence that
+        has two, and so on.
     """
     rows, steps = slices(torch.zeros_like(lengths), lengths, int(host_lengths.sum()))
     ranks = lengths.argsort(descending=True).argsort()

@@ -1,30 +1,32 @@
 """Popularity in the scores of models that read histories, with more weight for users with shorter histories.
 
-A model that scores by histories learns little from one or two interactions, and ranks items for such users worse than
-popularity does. `ReadsHistories.score` returns for item i
+A model that scores by histories learns little from one or two interactions, and ranks items for users with so few
+worse than popularity does. `ReadsHistories.score` returns for item i
 
     s_i + w_n sd(s) z(c)_i
 
 where s are the model's own scores, or popularity for a user without a history, sd(s) is their standard deviation over
-the items, and z standardises popularity c over the items. c and w_n depend on the number n of interactions:
+the items, z standardises the popularity c over the items, and w_n is a weight. Both c and w_n depend on the length n of
+the history:
 
-    0 < n < 20        w_n = strength ((20 / n)^2 - 1); c(i) counts the training interactions with item i that are not
-                      among the first n of their user
-    n = 0, n >= 20    w_n = 1 with a half-life, else 0; c(i) counts the training interactions with item i before the
-                      moment of the query, weighted by recency with this half-life
+    0 < n < 20        w_n = strength ((20 / n)^2 - 1). c(i) counts the training interactions with item i that are not
+                      among the first n interactions of their user.
+    n = 0, n >= 20    w_n = 1 if there is a half-life, else 0. c(i), the recent popularity, counts the training
+                      interactions with item i before the moment of the query, weighted by recency with this half-life.
 
-If the strength is 0, the second case is that of all n. Recent popularity is stored for 64 moments, of which a query
-uses the latest that is not after its own or, if there is none, the first.
+If the strength is 0, the second case applies to all n. Recent popularity is computed in advance for at most 64 moments.
+A query uses the latest of these moments that is not after the query's own, or the first one if all are later.
 
 Users' first items differ from their later ones, so popularity after n interactions differs from overall popularity.
 Since few users may have more than n interactions, n_items pseudo-counts in proportion to overall popularity are added
-to c. The weight decreases with the square of n: a slower decrease that helps new users as much lowers the accuracy for
-users with 10 to 20 interactions more if random rather than later interactions are held out. Recent popularity reflects
-what users rate now, which a model trained on all years does not. With a strength, it has no weight for short histories:
-with 10 ratings, mean metrics were lower with it, a difference that was not tested (experiments/newcomers).
+to c. The weight decreases with the square of n. If it decreases more slowly but helps new users as much, users with 10
+to 20 interactions lose more accuracy where random rather than later interactions are held out. Recent popularity
+reflects what users rate now, whereas the model is trained on all years. If the strength is above 0, recent popularity
+is not used for short histories: for users with 10 ratings, mean metrics were lower with it, though the significance of
+this difference was not tested (experiments/newcomers).
 
 If attributes of users, such as gender, are given, popularity is multiplied by a ratio: how popular an item is among
-users with equal attributes, divided by how popular it is among all users.
+users with the same attributes, divided by how popular it is among all users.
 """
 
 from __future__ import annotations
@@ -47,29 +49,32 @@ LONG = 20  # least number of interactions of a history that is not short
 
 
 class ReadsHistories(Recommender):
-    """A model that scores by the history in the query.
+    """A model that scores by the history in the query, and can add popularity to its scores (see the module).
 
     Args:
-        prior_strength: the strength in w_n, the weight of popularity in the scores of users with short histories, of 1
-            to 19 interactions; 0 adds none.
-        popularity_half_life: half-life, in days, of training interactions in the recent popularity that is added to the
-            scores of all other users (with `prior_strength=0`, of all users); None adds none. It has no effect if the
-            data have no times.
-        popularity_by: columns of the table of users, such as gender. Both popularities are adjusted to users with the
-            same values, and so are the scores of users without a history. Columns that the data lack are ignored.
+        prior_strength: strength with which popularity is added to the scores of users with short histories (1 to 19
+            interactions); 0 adds none.
+        popularity_half_life: half-life, in days, with which interactions are weighted in recent popularity. Recent
+            popularity is added to the scores of users whose history is not short or, if `prior_strength` is 0, of all
+            users. If the half-life is None, or the data have no times, nothing is added.
+        popularity_by: columns of the table of users, such as gender. Popularity is adjusted to the users with the same
+            values in these columns, and so are the scores of users without a history. Columns that the data lack are
+            ignored.
 
     Raises:
         UserError: a value is not allowed.
 
     Attributes:
-        next_popularity: float32 (20, n_items) c of users with short histories, row n for n interactions; set if
-            `prior_strength` is above 0.
-        moments: int64 (m,) Unix times in seconds, ascending; set if there is a half-life, like `recent_popularity`.
-        recent_popularity: float32 (m, n_items) c of other users at each moment.
-        groups: int64 (n_users + 1, 1 + n_columns) rows of `group_factors` for each user, whose product is the user's
-            ratio; the last row is that of unknown users. Set if there is `popularity_by`, like `group_factors`.
+        next_popularity: float32 (20, n_items) popularity c for users with short histories; row n is for n interactions.
+            Set only if `prior_strength` is above 0.
+        moments: int64 (m,) the moments of recent popularity, Unix times in seconds, ascending. Set only with
+            `popularity_half_life`.
+        recent_popularity: float32 (m, n_items) recent popularity at each of `moments`. Set only with
+            `popularity_half_life`.
+        groups: int64 (n_users + 1, 1 + n_columns) the rows of `group_factors` that apply to each user; their product is
+            the user's ratio for each item. The last row is for unknown users. Set only with `popularity_by`.
         group_factors: float32 (n_groups, n_items) ratio of each item's popularity in each group of users; see
-            `recsys.models.popularity_context.group_factors`.
+            `recsys.models.popularity_context.group_factors`. Set only with `popularity_by`.
     """
 
     uses_history = True
@@ -93,26 +98,26 @@ class ReadsHistories(Recommender):
         self.popularity_by = list(popularity_by)
 
     def score(self, query: Query) -> np.ndarray:
-        """See `Recommender.score`; adds popularity (see the module), except if the model predicts ratings."""
+        """See `Recommender.score`; also adds popularity (see the module), unless the model predicts ratings."""
         scores, changed = super().score(query), self.falls_back(query)
         if self._popularity_arrays() and changed.any():
             scores[changed] = self._with_popularity(scores[changed], query.select(changed))
         return scores
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """See `Recommender.falls_back`; also true for users to whose scores popularity is added."""
+        """See `Recommender.falls_back`; also true for users whose scores have popularity added."""
         limit = LONG if self.prior_strength else 1
         by_popularity = (query.history.lengths < limit) | (self.popularity_half_life is not None)
         return by_popularity & (self.uses_history and not self.predicts_ratings)
 
     def prior_weights(self, n: np.ndarray) -> np.ndarray:
-        """Return w_n, float (B,), for histories of n interactions each, int64 (B,), from 1 to 19; see the module."""
+        """Return the weight w_n of popularity, float (B,), for histories of length n, int64 (B,), from 1 to 19."""
         return self.prior_strength * ((LONG / n) ** 2 - 1)
 
     def add_unrated(self, n: int) -> None:
-        """Append n items without interactions to all arrays of popularity, as `add_items` of a model needs.
+        """Extend all popularity arrays by n new items without interactions; called by `add_items` of a model.
 
-        Groups of users do not differ in such items.
+        The ratio of new items is 1 in all groups of users.
         """
         if self.popularity is not None:  # models of earlier versions have none
             self.popularity = np.pad(self.popularity, (0, n))
@@ -121,14 +126,14 @@ class ReadsHistories(Recommender):
                 setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, n)), constant_values=value))
 
     def popularity_graph(self) -> PopularityGraph:
-        """Return the graph that adds popularity to the model's own scores, as `score` does."""
+        """Return a graph that adds popularity to the model's own scores, in the same way as `score`."""
         from recsys.models.graphs import PopularityGraph  # torch
 
         arrays = {name: getattr(self, name) for name in self._popularity_arrays()}
         return PopularityGraph(self.popularity, LONG, self.prior_strength, **arrays)  # type: ignore[arg-type]
 
     def _count(self, train: Dataset) -> None:
-        """See `Recommender._count`; also computes the arrays of popularity that the settings need."""
+        """See `Recommender._count`; also computes the popularity arrays that the hyperparameters require."""
         super()._count(train)
         if self.prior_strength:
             self.next_popularity = next_popularity(train, LONG)
@@ -138,7 +143,7 @@ class ReadsHistories(Recommender):
             self.groups, self.group_factors = group_factors(train, self.popularity_by)
 
     def _with_popularity(self, scores: np.ndarray, query: Query) -> np.ndarray:
-        """Return the scores of some users with popularity added, float32 (B, n_items)."""
+        """Return the scores of the query's users with popularity added, float32 (B, n_items)."""
         n = query.history.lengths
         popularity, weights = self._recent(query), np.ones(len(query), np.float32)
         if self.prior_strength:
@@ -154,7 +159,7 @@ class ReadsHistories(Recommender):
         return scores + weights[:, None] * standardised(popularity)
 
     def _recent(self, query: Query) -> np.ndarray:
-        """Return the recent popularity at the moment of each query, float32 (B, n_items); zeros without a half-life."""
+        """Return recent popularity at the moment of each user, float32 (B, n_items); zeros without a half-life."""
         if self.popularity_half_life is None:
             return np.zeros((len(query), len(self.popularity)), np.float32)  # type: ignore[arg-type]
         if query.times is None:
@@ -165,7 +170,7 @@ class ReadsHistories(Recommender):
         return [*super()._stored(), *self._popularity_arrays()]
 
     def _popularity_arrays(self) -> list[str]:
-        """Return the names of the learned arrays of popularity."""
+        """Return the names of the popularity arrays that the hyperparameters require."""
         names = ["next_popularity"] if self.prior_strength else []
         names += [] if self.popularity_half_life is None else ["moments", "recent_popularity"]
         return names + (["groups", "group_factors"] if self.popularity_by else [])

@@ -1,8 +1,8 @@
 """iALS: alternating least squares for implicit feedback, with a regularisation that grows with the number of ratings.
 
 Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks", RecSys 2022,
-after Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. Symbols are those of
-the former.
+after Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. Symbols and equation
+numbers are those of Rendle et al.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ NUMBERS_PER_BATCH = 1 << 20  # size of the vectors or the linear systems that ar
 
 
 class IALS(Factorisation, ExplainsByRemoval):
-    """Fits rated pairs to 1, and all pairs, the rated ones included, to 0 with the weight alpha_0.
+    """Factorises interactions: fits rated pairs to 1 and, with the weight alpha_0, all pairs (also rated ones) to 0.
 
-    A rated pair has the weight 1 or, with `play_weight`, a weight by plays.
+    The weight of fitting a rated pair to 1 is 1 or, with `play_weight`, its weight by plays.
 
     Args:
         embedding_dim: length of the vectors, the paper's d.
-        unobserved_weight: weight of all pairs, the paper's alpha_0.
+        unobserved_weight: weight of fitting each pair to 0, the paper's alpha_0.
         l2: penalty on the squared vectors, the paper's lambda.
-        frequency_power: the paper's nu: the penalty on a vector is l2 (ratings + alpha_0 * possible ratings)^nu, with
-            the numbers of actual and of possible ratings of the user or item; 0 penalises all vectors equally.
+        frequency_power: the paper's nu. The penalty on the vector of a user or item is l2 (n + alpha_0 m)^nu, where n
+            is its number of ratings and m the number of ratings that it could have. 0 penalises all vectors equally.
         init_std: root mean square length of the items' initial vectors, the paper's sigma*.
-        n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
+        n_sweeps: number of sweeps; each solves for the vectors of all users, then for those of all items.
         seed: seed of the items' initial vectors.
-        **history: see `WeighsPlays`. With `half_life`, a user's vector is fitted to the history by recency; the items'
-            vectors do not change.
+        **history: arguments of `WeighsPlays`. With `half_life`, users' vectors are fitted to histories that are
+            weighted by recency; the items' vectors do not depend on it.
 
     Raises:
         UserError: a value is not allowed.
@@ -71,7 +71,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         self.seed = seed
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """See `Factorisation.factorise`; users are solved for last, as when a query is scored."""
+        """See `Factorisation.factorise`; solves for the users' vectors last, as scoring a query does."""
         d = self.embedding_dim
         rated = self.training_matrix(train)  # (n_users, n_items)
         raters = rated.T.tocsr()
@@ -84,15 +84,16 @@ class IALS(Factorisation, ExplainsByRemoval):
         return users.numpy(), items.numpy()
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`; solves for the users' vectors, given those of the items."""
+        """See `EmbedsHistories`; solves for the users' vectors, given the items' vectors."""
         return self._solve(self.history_matrix(history, len(self.item_factors)), *self._item_columns).numpy()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`; one Cholesky factorisation gives the vectors without each of the interactions.
+        """See `ExplainsByRemoval`; a single Cholesky factorisation serves for the removal of any interaction.
 
-        Without interaction j, which has weight c and vector h, the matrix of the system in `_solve` is A - c h h',
-        where A has the l2 of one interaction fewer, and the right-hand side is b - c h. By the Sherman-Morrison formula
-        the solution is y + z h'y / (1 - h'z), with A z = c h and A y = b - c h.
+        Let A w = b be the system in `_solve` with all interactions, but with the penalty for one interaction fewer.
+        Without interaction j, which has weight c and item vector h, the matrix is A - c h h', and the right-hand side
+        is b - c h. By the Sherman-Morrison formula, the solution is y + z h'y / (1 - h'z), where A z = c h and
+        A y = b - c h.
         """
         factors, common = self._item_columns
         weights = torch.from_numpy(self.history_weights(history))[:, None]
@@ -111,26 +112,30 @@ class IALS(Factorisation, ExplainsByRemoval):
 
     @cached_property
     def _item_columns(self) -> tuple[Tensor, Tensor]:
-        """Return `_columns` of all items; cached, since this takes longer than the rest of solving for one user."""
+        """Return `_columns` for the items' vectors; cached, since it takes longer than solving for one user."""
         return self._columns(torch.from_numpy(self.item_factors))
 
     def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the vectors H of m columns with a zero vector appended, (m + 1, d), and alpha_0 H' H, (d, d)."""
+        """Return the arguments of `_solve` that depend on the vectors H, (m, d), of its columns.
+
+        Returns:
+            H with a row of zeros appended, (m + 1, d), and alpha_0 H' H, (d, d).
+        """
         common = self.unobserved_weight * factors.T @ factors
         return torch.cat([factors, torch.zeros(1, factors.shape[1])]), common
 
     def _solve(self, rated: sparse.csr_matrix, padded: Tensor, common: Tensor) -> Tensor:
-        """Solve for the vectors of rows, float32 (B, d), given their rated columns (B, m) and the result of `_columns`.
+        """Solve for the vectors of B rows, float32 (B, d), given the ratings (B, m) and the result of `_columns`.
 
         Rows are users and columns are items, or the reverse. The vector w of row u solves
 
             (H_u' C H_u + alpha_0 H' H + lambda_u I) w = H_u' C 1,
 
-        where H_u has the vectors of the row's columns, and the diagonal of C has their values in `rated`: 1 (equation
-        8), or weights by plays and recency.
+        where H_u contains the vectors of the columns that the row has ratings for. C is a diagonal matrix with the
+        values of these ratings in `rated`: 1 (equation 8), or weights by plays and recency.
 
         Raises:
-            UserError: the system of a row is singular, since the penalty is too small.
+            UserError: the penalty is so small that the system of a row is singular.
         """
         m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()
@@ -152,15 +157,15 @@ class IALS(Factorisation, ExplainsByRemoval):
         return solved
 
     def _l2(self, counts: Tensor, n_columns: int) -> Tensor:
-        """Return lambda_u, float32 (B,), of rows with `counts` rated columns out of `n_columns`."""
+        """Return each row's penalty lambda_u, float32 (B,), given its number of ratings and the number of columns."""
         return self.l2 * (counts + self.unobserved_weight * n_columns) ** self.frequency_power
 
 
 def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield batches of rows of similar length: row numbers (b,), and their columns and values, (b, L) each.
+    """Yield batches of rows of similar length: the row numbers (b,), the columns (b, L) and the values (b, L).
 
-    L is the length of the longest row. Shorter rows are padded with column m, whose vector is zero, so that the values
-    there have no effect. The size of a batch is limited by `NUMBERS_PER_BATCH`.
+    L is the length of the longest row of the batch. Shorter rows are padded with column m, whose vector is zero, so
+    that the values there have no effect. `NUMBERS_PER_BATCH` limits the size of a batch.
     """
     indptr, indices = (torch.from_numpy(part).long() for part in (rated.indptr, rated.indices))
     values = torch.from_numpy(rated.data)

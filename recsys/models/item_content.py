@@ -1,4 +1,4 @@
-"""Metadata of items as inputs of deep models: sentence embeddings and binary features."""
+"""Encodes the metadata of items as inputs of deep models: sentence embeddings and binary features."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from recsys.models.learned_arrays import prefixed, without_prefix
 
 
 class ItemContent:
-    """Encodes the items of a data set, and items that are added later in the same way.
+    """Encodes the metadata of a data set's items and, in the same way, that of items that are added later.
 
     Args:
         encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
-        min_count: minimum number of rated items that must have a feature for it to be used.
+        min_count: a binary feature is used only if at least this many rated items have it.
 
     Attributes:
-        text: float32 (n_items, d_text) unit vectors in the direction from the average rated item to each item; zero for
-            an item without metadata.
+        text: float32 (n_items, d_text) sentence embeddings, centred on the average rated item and scaled to length 1;
+            zero for an item without metadata.
         facts: float32 (n_items, f), CSR: 1 if an item has a feature, else 0.
-        average: float32 (d_text,) mean vector of the rated items.
+        average: float32 (d_text,) mean sentence embedding of the rated items.
         fact_names: str (f,) names of the features; see `recsys.data.features.vocabulary`.
     """
 
@@ -50,9 +50,9 @@ class ItemContent:
 
         Args:
             train: the training data.
-            cache_dir: directory in which text vectors are cached, or None.
-            earlier: for a warm start, the content that the earlier weights were trained on, whose average and features
-                are used again; else None.
+            cache_dir: directory in which sentence embeddings are cached; None caches nothing.
+            earlier: for a warm start, the `ItemContent` that the earlier model was trained on, whose `average` and
+                `fact_names` are used again; else None.
 
         Raises:
             UserError: the encoder's vectors are sparse.
@@ -69,13 +69,13 @@ class ItemContent:
         self.facts = features(train.item_frame, self.fact_names)
 
     def add(self, items: pd.DataFrame) -> None:
-        """Encode new items, a row each as in `Dataset.item_frame`, and append them to `text` and `facts`."""
+        """Encode new items, rows with columns as in `Dataset.item_frame`, and append them to `text` and `facts`."""
         vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
         self.text = np.concatenate([self.text, self._centred(vectors)])
         self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the learned arrays by name, and those of the encoder."""
+        """Return the learned arrays, including those of the text encoder, by name."""
         arrays = {"average": self.average, "fact_names": self.fact_names}
         arrays |= as_arrays("text", self.text) | as_arrays("facts", self.facts)
         return arrays | prefixed({"encoder": self.text_encoder})
@@ -88,7 +88,7 @@ class ItemContent:
         self.text_encoder = make_encoder(self.encoder).restore(without_prefix("encoder", arrays))
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return unit vectors in the direction from the average rated item, float32 (n, d_text); see `text`.
+        """Return sentence embeddings centred on the average rated item and scaled to length 1, float32 (n, d_text).
 
         They are centred because what all items have in common says nothing about tastes.
         """

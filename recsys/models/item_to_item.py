@@ -20,11 +20,13 @@ BYTES_PER_PAIR = 8  # the matrix, and its copy in a graph
 
 
 class ItemToItem(WeighsHistories, ExplainsByRemoval, HasGraph):
-    """Scores an item by the sum of the weights from the items in the history to it: X W, with histories X.
+    """Scores an item by the sum of the weights between the items in the history and this item.
+
+    In matrix form, the scores are X W, where each row of X is a history.
 
     Attributes:
-        item_weights: float32 (n_items, n_items), dense or CSR: a row for each item in a history, a column for each
-            scored item. A dense matrix is C-contiguous, since the product of a sparse X and W reads rows of W.
+        item_weights: W, float32 (n_items, n_items), dense or CSR. Rows are items of histories, and columns are scored
+            items. A dense matrix is C-contiguous, since the product of a sparse X and W reads rows of W.
     """
 
     learned: tuple[str, ...] = ("item_weights",)
@@ -35,14 +37,14 @@ class ItemToItem(WeighsHistories, ExplainsByRemoval, HasGraph):
         return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`; an interaction contributes the row of its item in W, times its own weight."""
+        """See `ExplainsByRemoval`; an interaction adds its weight times its item's row of W to the scores."""
         rows = history.items[positions][:, None]
         weights = self.item_weights[rows, items]
         dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
         return self.history_weights(history)[positions, None] * dense
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`; W is dense in the graph."""
+        """See `HasGraph`; the graph stores W as a dense matrix."""
         from recsys.models.graphs import LinearGraph  # torch
 
         weights = self.item_weights

@@ -1,13 +1,14 @@
-"""Neighbourhood models: nearest neighbours among items rated by the same users, or users who rated the same items.
+"""Neighbourhood models, which score by the most similar items or by the most similar users.
 
-Similarity is the cosine, optionally asymmetric, or an index of overlap, shrunk for pairs with little in common. Rows
-can be weighted by TF-IDF or BM25 first, so that sharing a rare item counts for more than sharing a popular one. These
-are the choices of Ferrari Dacrema et al., "A Troubling Analysis of Reproducibility and Progress in Recommender Systems
+Items are similar if the same users rated them, and users if they rated the same items. Similarity is the cosine,
+optionally asymmetric, or an index of overlap; it is shrunk for pairs with little in common. The interactions can first
+be weighted by TF-IDF or BM25, so that sharing a rare item counts for more than sharing a popular one. These are the
+choices of Ferrari Dacrema et al., "A Troubling Analysis of Reproducibility and Progress in Recommender Systems
 Research", ACM TOIS 2021.
 
 Sarwar, Karypis, Konstan and Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms", WWW 2001;
 Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets", RecSys 2013 (asymmetric cosine);
-Tversky, "Features of Similarity", Psychological Review 84, 1977, of which Jaccard's and Dice's are special cases.
+Tversky, "Features of Similarity", Psychological Review 84, 1977 (Jaccard's and Dice's indices are special cases).
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ def unweighted(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) 
 
 
 def tfidf(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Weight columns by their inverse document frequency, log((1 + n_rows) / (1 + column_counts)); see `Weighting`."""
+    """Weight the columns by inverse document frequency, log((1 + n_rows) / (1 + column_counts)); see `Weighting`."""
     return _scale_columns(rows, np.log((1 + n_rows) / (1 + column_counts)))
 
 
 def bm25(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Weight entries by BM25: columns by inverse document frequency, and longer rows less; see `Weighting`."""
+    """Weight the entries by BM25: more in rare columns, and less in rows with many entries; see `Weighting`."""
     rarity = np.log1p((n_rows - column_counts + 0.5) / (column_counts + 0.5))
     relative_lengths = np.diff(rows.indptr) * n_rows / column_counts.sum()
     saturation = (1 + BM25_K1) / (1 + BM25_K1 * (1 - BM25_B + BM25_B * relative_lengths))
@@ -62,14 +63,14 @@ Denominator = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def cosine(alpha: float = 0.5) -> Denominator:
-    """Return a function that computes the denominator |x|^(2 alpha) |y|^(2 - 2 alpha); see `Denominator`."""
+    """Return a function that computes the cosine's denominator, |x|^(2 alpha) |y|^(2 - 2 alpha); see `Denominator`."""
     return lambda products, norms, other_norms: np.outer(norms**alpha, other_norms ** (1 - alpha))
 
 
 def tversky(own_weight: float, other_weight: float) -> Denominator:
-    """Return a function that computes x . y + own_weight (|x|^2 - x . y) + other_weight (|y|^2 - x . y).
+    """Return a function that computes the denominator of Tversky's index; see `Denominator`.
 
-    See `Denominator`.
+    The denominator is x . y + own_weight (|x|^2 - x . y) + other_weight (|y|^2 - x . y).
     """
     shared = np.float32(1 - own_weight - other_weight)
     return lambda products, norms, other_norms: (
@@ -82,10 +83,10 @@ SIMILARITIES = ("cosine", *OVERLAP_WEIGHTS, "tversky")
 
 
 class SearchedRows(NamedTuple):
-    """Rows among which neighbours are found, in the form that similarities are computed from.
+    """The n rows among which neighbours are searched, in a form from which similarities are computed.
 
     Attributes:
-        columns: CSR float32 (m, n) the transposed rows.
+        columns: CSR float32 (m, n) the rows, transposed.
         norms: float32 (n,) squared norms of the rows.
     """
 
@@ -94,7 +95,7 @@ class SearchedRows(NamedTuple):
 
     @classmethod
     def of(cls, rows: sparse.csr_matrix) -> Self:
-        """Convert rows, float32 (n, m)."""
+        """Build from the rows themselves, CSR float32 (n, m)."""
         return cls(rows.T.tocsr(), squared_norms(rows))
 
 
@@ -111,17 +112,17 @@ def nearest(
     denominator: Denominator,
     same: np.ndarray,
 ) -> sparse.csr_matrix:
-    """Find the k of n other rows that are most similar to each row, block by block.
+    """Find the k nearest neighbours of each row among n other rows, block by block to save memory.
 
-    Similarity is x . y / (denominator + shrinkage), with x a row and y one of the others.
+    The similarity of a row x and another row y is x . y / (denominator + shrinkage).
 
     Args:
-        rows: float32 (B, m).
-        others: n rows of m columns.
-        k: number of neighbours of each row; fewer if fewer rows have a column in common with it.
+        rows: float32 (B, m) rows whose neighbours are found.
+        others: the n rows among which neighbours are searched, of m columns each.
+        k: number of neighbours of each row; fewer if fewer than k of the other rows share a column with it.
         shrinkage: constant that is added to the denominator.
         denominator: function that returns the denominator; see `cosine` and `tversky`.
-        same: int64 (B,) index of each row in `others`, so that it is not its own neighbour; -1 if it is not there.
+        same: int64 (B,) index of each row in `others`, or -1 if it is not there. No row becomes its own neighbour.
 
     Returns:
         CSR float32 (B, n) similarities; at most k are stored in each row, all of them above zero.
@@ -165,7 +166,7 @@ class _NearestNeighbours(WeighsHistories):
         self.other_weight = other_weight
 
     def denominator(self) -> Denominator:
-        """Return the function that computes the denominator of the similarity."""
+        """Return the function that computes the denominator of the chosen similarity; see `Denominator`."""
         if self.similarity == "cosine":
             return cosine(self.alpha)
         return tversky(*OVERLAP_WEIGHTS.get(self.similarity, (self.own_weight, self.other_weight)))
@@ -176,16 +177,17 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
 
     Args:
         k: number of neighbours of an item.
-        shrinkage: added to the denominator of similarities; larger values favour pairs of items that many users rated.
+        shrinkage: constant that is added to the denominator of similarities. Larger values favour pairs of items that
+            many users rated.
         weighting: weighting of the users who rated an item: `none`, `tfidf` or `bm25`. The latter two reduce the weight
             of users with many ratings.
         alpha: power of the scored item's squared norm in the denominator of the cosine. 0.5 gives the usual cosine;
             smaller values favour popular items.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: weight in Tversky's index of the users who rated only the scored item. Both weights are 1 in
+        own_weight: in Tversky's index, weight of the users who rated only the scored item. Both weights are 1 in
             Jaccard's index and 0.5 in Dice's.
-        other_weight: weight in Tversky's index of the users who rated only the other item.
-        **history: see `WeighsHistories`.
+        other_weight: in Tversky's index, weight of the users who rated only the other item.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -207,24 +209,24 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
 
 
 class UserKNN(_NearestNeighbours):
-    """Scores an item by the sum of the similarities of the user's neighbours who rated it.
+    """Scores an item by the sum of the user's similarities to those neighbours who rated the item.
 
-    Neighbours are found among the training users when a query is scored, by the history in the query.
+    When a query is scored, the neighbours of its users are found among the training users, by the users' histories.
 
     Args:
         k: number of neighbours of a user.
-        shrinkage: added to the denominator of similarities; larger values favour pairs of users with many items in
-            common.
+        shrinkage: constant that is added to the denominator of similarities. Larger values favour pairs of users with
+            many items in common.
         weighting: weighting of the items that a user rated: `none`, `tfidf` or `bm25`. The latter two reduce the weight
             of popular items.
-        alpha: power of the user's own squared norm in the denominator of the cosine, which scales all scores of that
-            user; the neighbour's power is 1 - alpha. 0.5 gives the usual cosine; larger values favour neighbours with
-            many ratings.
+        alpha: power of the user's own squared norm in the denominator of the cosine; this factor is the same for all
+            scores of the user. The power of the neighbour's squared norm is 1 - alpha. 0.5 gives the usual cosine;
+            larger values favour neighbours with many ratings.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: weight in Tversky's index of the items that only the user rated. Both weights are 1 in Jaccard's
+        own_weight: in Tversky's index, weight of the items that only the user rated. Both weights are 1 in Jaccard's
             index and 0.5 in Dice's.
-        other_weight: weight in Tversky's index of the items that only the neighbour rated.
-        **history: see `WeighsHistories`.
+        other_weight: in Tversky's index, weight of the items that only the neighbour rated.
+        **history: arguments of `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -239,7 +241,7 @@ class UserKNN(_NearestNeighbours):
         """Store the interactions.
 
         Raises:
-            UserError: there are so many users that their similarities do not fit in memory.
+            UserError: the neighbours of all training users would not fit in memory.
         """
         check_neighbours(train.n_users, self.k, f"{self.k} neighbours of each of {train.n_users:,} users")
         self.interactions = train.matrix()  # (n_users, n_items)
@@ -258,7 +260,7 @@ class UserKNN(_NearestNeighbours):
 
     @cached_property
     def _others(self) -> SearchedRows:
-        """Return the training users; cached, since this takes longer than the rest of scoring one user."""
+        """Return the training users as `nearest` needs them; cached, since this takes longer than scoring a user."""
         return SearchedRows.of(self._weighted(self.interactions))
 
 
