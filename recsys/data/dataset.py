@@ -180,7 +180,7 @@ class Dataset:
 
     @cached_property
     def indptr(self) -> np.ndarray:
-        """Return row pointers, int64 (n_users + 1,). The ratings of user u are from `indptr[u]` up to `indptr[u + 1]`."""
+        """Return row pointers, int64 (n_users + 1,). User u has the ratings from `indptr[u]` up to `indptr[u + 1]`."""
         return row_pointers(np.bincount(self.users, minlength=self.n_users))
 
     @cached_property

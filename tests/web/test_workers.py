@@ -175,6 +175,7 @@ def test_invalid_numbers_of_workers_are_refused(command, runs, n, message, tmp_p
 
 
 def test_a_run_that_cannot_be_served_ends_the_command_in_one_sentence(command, tmp_path):
-    status, out, err = command("serve", tmp_path / "nowhere", "--workers", "2", "--store", tmp_path / "f.sqlite")
+    serve = ("serve", tmp_path / "nowhere", "port=0", "--workers", "2", "--store", tmp_path / "f.sqlite")
+    status, out, err = command(*serve)
     assert (status, out) == (2, "")
     assert "nowhere holds no finished run" in err.splitlines()[-1]
