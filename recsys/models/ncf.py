@@ -143,8 +143,8 @@ class NeuMFModule(EmbeddingModule):
     def start_from(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float) -> None:
         """Copy the weights of a trained GMF and a trained MLP into this module.
 
-        The weights of the output layer become [alpha h_GMF; (1 - alpha) h_MLP] (equation 13), and its bias the sum of
-        both biases with the same factors.
+        The weights of the output layer become [alpha h_GMF; (1 - alpha) h_MLP] (equation 13). The biases of the two
+        output layers are multiplied by the same factors, alpha and 1 - alpha.
 
         Args:
             gmf: trained `GMFModule` with layers of the same sizes as in this module.

@@ -88,10 +88,10 @@ class _RatingNeighbours(Bias):
 class RatingItemKNN(_RatingNeighbours):
     """Predicts a rating as the prediction of `Bias` plus a weighted mean of the residuals in the user's history.
 
-    The weight of an item in the history is the higher, the more similarly users rate this item and the predicted one.
+    Items of the history that users rate more similarly to the predicted item have larger weights.
 
     Args:
-        shrinkage: number of users who rated both items at which the correlation of two items is halved.
+        shrinkage: the correlation of two items is halved if this many users rated both, and shrunk more if fewer did.
         amplification: power to which positive correlations are raised; negative correlations get the weight 0.
         damping: constant that is added to the sum of the weights, so that the mean shrinks towards zero.
         **bias: further arguments, see `Bias`.
@@ -149,11 +149,12 @@ class RatingItemKNN(_RatingNeighbours):
 class RatingUserKNN(_RatingNeighbours):
     """Predicts a rating as the prediction of `Bias` plus a weighted mean of other users' residuals for the item.
 
-    The weight of another user is the higher, the more similarly both users rate. The weights are computed from the
-    history in the query, when ratings are predicted.
+    Users who rate items more similarly have larger weights. The weights are computed from the history in the query,
+    when ratings are predicted.
 
     Args:
-        shrinkage: number of items that both users rated at which the correlation of two users is halved.
+        shrinkage: the correlation of two users is halved if both rated this many items, and shrunk more if they rated
+            fewer in common.
         amplification: power to which positive correlations are raised; negative correlations get the weight 0.
         damping: constant that is added to the sum of the weights, so that the mean shrinks towards zero.
         **bias: further arguments, see `Bias`.
@@ -186,9 +187,9 @@ class RatingUserKNN(_RatingNeighbours):
 
     @cached_property
     def _others(self) -> ComparedRows:
-        """Return the residuals of the training users in the form for comparisons.
+        """Return the residuals of the training users, as other users are compared with them.
 
-        They are cached, since converting them takes longer than everything else in scoring one user.
+        The result is cached, since computing it takes longer than everything else in scoring one user.
         """
         return ComparedRows.of(self.train_residuals)
 

@@ -99,7 +99,7 @@ class CompositeELBO(Objective):
         return self.encoder_loss(module, batch.queries) if batch.encoder else self.decoder_loss(module, batch.queries)
 
     def encoder_loss(self, module: RecVAEModule, queries: QueryBatch) -> Tensor:
-        """Return the loss of the encoder: the negative objective, with gradients for the encoder only."""
+        """Return the loss of the encoder: the negative of equation 11, with gradients for the encoder only."""
         history = queries.history
         mean, log_variance = module.encoder(history, module.dropout)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()

@@ -23,7 +23,7 @@ BATCH_SIZE = 1024  # number of users that are scored at a time
 
 
 class RecommendsByIds(Scorer):
-    """A model that takes and returns ids and titles of its data, rather than codes, when it recommends.
+    """A model that recommends in terms of the ids and titles in its data, rather than codes.
 
     Attributes:
         data: the data set that the model was fitted to, which holds the users' histories and all ids and titles. None

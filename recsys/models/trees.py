@@ -1,8 +1,8 @@
 """Random forest and gradient boosting: regression of ratings on the features that `RatingTrees` computes.
 
 Breiman, "Random Forests", Machine Learning 2001; Friedman, "Greedy Function Approximation: A Gradient Boosting
-Machine", Annals of Statistics 2001. Boosting finds splits on histograms, as Ke et al., "LightGBM: A Highly Efficient
-Gradient Boosting Decision Tree", NeurIPS 2017, do.
+Machine", Annals of Statistics 2001. Boosting finds splits on histograms of the features: Ke et al., "LightGBM: A Highly
+Efficient Gradient Boosting Decision Tree", NeurIPS 2017.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RandomForest(RatingTrees):
 
 
 class GradientBoosting(RatingTrees):
-    """Predicts a rating as a sum over regression trees, each fitted to the residuals of the sum of the earlier trees.
+    """Predicts a rating as the sum of regression trees, each of which is fitted to the residuals of all earlier trees.
 
     Splits are found on histograms of the features.
 

@@ -48,8 +48,8 @@ class TwoStage(Ensemble, ExplainsByFeatures):
     Args:
         models: the models that find candidates, by name; see `Ensemble`. Their scores and ranks are features too.
         n_candidates: number of unseen items that each model contributes as candidates.
-        budgets: number of candidates by name of the model, for models that contribute another number than
-            `n_candidates`.
+        budgets: for models that contribute a number of candidates other than `n_candidates`, this number by name of the
+            model.
         n_labels: number of last training ratings of each user from which the trees learn; at most half of a user's
             ratings are used.
         n_negatives: mean number of other candidates that are sampled for each label.
@@ -96,8 +96,8 @@ class TwoStage(Ensemble, ExplainsByFeatures):
 
         Args:
             frame: float32 (n, n_columns) features of the candidates of all lists, one list after the other.
-            labels: bool (n,) whether each candidate is the item that the user rated; exactly one candidate of a list
-                is.
+            labels: bool (n,) whether each candidate is the item that the user rated, which is true for exactly one
+                candidate of each list.
             sizes: int64 (n_lists,) number of candidates in each list.
 
         Returns:
@@ -122,7 +122,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return FitReport(seconds, len(train) / seconds, candidate_recall=recall)
 
     def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the arguments of `fit_trees`: for each label, a list of the label and sampled other candidates.
+        """Return the arguments of `fit_trees`; the list for a label has the label and a sample of other candidates.
 
         Labels that are not among the candidates found for their users are left out.
         """
@@ -230,7 +230,7 @@ class BoostedTwoStage(TwoStage):
         self.l2 = l2
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`; minimises the log loss over all candidates, whatever their lists."""
+        """See `TwoStage.fit_trees`; minimises the log loss, and ignores which list each candidate belongs to."""
         estimator = HistGradientBoostingClassifier(
             learning_rate=self.lr,
             max_iter=self.n_trees,
@@ -305,7 +305,7 @@ class ForestTwoStage(TwoStage):
         self.max_features = max_features
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`; classifies all candidates, whatever their lists."""
+        """See `TwoStage.fit_trees`; fits a classifier to all candidates, and ignores which list each belongs to."""
         estimator = RandomForestClassifier(
             self.n_trees,
             min_samples_leaf=self.min_samples_leaf,

@@ -76,8 +76,8 @@ class SharedSampledSoftmax(ByUser):
 
     Args:
         n_negatives: number of negatives drawn for a batch.
-        negative_power: power of popularity in proportion to which negatives are drawn. Items without ratings are never
-            drawn.
+        negative_power: exponent of popularity: negatives are drawn in proportion to popularity^negative_power. Items
+            without ratings are never drawn.
     """
 
     scores_catalogue = False
@@ -315,7 +315,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         super().restore(arrays)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Encode metadata and train.
+        """Encode the items' metadata and the users' features, and train the module.
 
         Raises:
             UserError: the encoder returns sparse vectors, or weights and logits do not fit in memory.
