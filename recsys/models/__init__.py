@@ -1,7 +1,7 @@
 """Recommenders, classic and deep, behind one interface (`base.Recommender`).
 
-Each class is imported only when it is first used, so that code that uses only closed-form models need not wait for the
-import of PyTorch.
+Each class is imported only when it is first used: programs with only closed-form models do not wait for the import of
+PyTorch.
 """
 
 from importlib import import_module

@@ -21,7 +21,7 @@ class LearnedArrays:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the learned arrays by name, without copying them.
 
-        A CSR matrix is returned as four arrays, whose names begin with that of the matrix, such as `NAME.data`.
+        A CSR matrix `NAME` is returned as four arrays: `NAME.data`, `NAME.indices`, `NAME.indptr` and `NAME.shape`.
         """
         return {key: array for name in self.learned for key, array in as_arrays(name, getattr(self, name)).items()}
 

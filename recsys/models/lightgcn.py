@@ -47,12 +47,12 @@ class GraphBPR(BPR):
 
 
 class LightGCNModule(PropagatingModule):
-    """Logit = e_u . e_i, where each e is the mean of a node's embeddings in the layers k = 0, ..., K (section 3.1).
+    """Logit = e_u . e_i, where e is the mean of a user's or item's embeddings in the layers 0, ..., K (section 3.1).
 
         e_u^(k+1) = sum_i a_ui e_i^(k),   e_i^(k+1) = sum_u a_ui e_u^(k)
 
-    Here a_ui = 1 / sqrt(n_u n_i) if user u rated item i, else 0; n_u and n_i are the numbers of ratings of the user and
-    of the item.
+    Here k is a layer, and a_ui = 1 / sqrt(n_u n_i) if user u rated item i, else 0; n_u and n_i are the numbers of
+    ratings of the user and of the item.
 
     Args:
         n_users: number of user codes.

@@ -60,7 +60,7 @@ class LinearAR(ReadsHistories, HasGraph):
     Args:
         half_lives: for each of the S time scales, the number of items after which the weight of an interaction has
             halved.
-        l2: penalty on the squared weights. Larger values favour items that follow many others.
+        l2: penalty on the squared weights. Larger values favour items that follow many other items.
         backward_weight: b, the weight of the samples from reversed histories.
         **prior: see `ReadsHistories`.
 

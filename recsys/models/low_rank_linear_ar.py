@@ -101,7 +101,7 @@ class LowRankLinearAR(LinearAR):
         """Yield, for each chunk of n steps, the projected history before every step and the item at every step.
 
         A chunk consists of whole histories. The recursion h_(t+1) = a h_t + v_t is computed by a recursive digital
-        filter, whose input are the rows v_t of V for the items of a history.
+        filter, whose inputs are the rows v_t of V for the items of a history.
 
         Yields:
             The projected histories z_t, float32 (n, n_scales * rank), and the item codes, int32 (n,).

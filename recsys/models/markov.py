@@ -1,8 +1,8 @@
 """Markov neighbours: an item is scored by how often users rated it soon after the latest items of a history.
 
-The model is a first-order Markov chain with the smoothing called skipping by Shani, Heckerman and Brafman, "An
-MDP-Based Recommender System", JMLR 2005, section 4.1: pairs of items that are not adjacent count too. Such counts over
-a window, with weights that decay with the distance, are the sequential rules of Ludewig and Jannach, "Evaluation of
+The model is a first-order Markov chain with the smoothing that Shani, Heckerman and Brafman, "An MDP-Based Recommender
+System", JMLR 2005, section 4.1, call skipping: pairs of items that are not adjacent count too. Such counts over a
+window, with weights that decay with the distance, are the sequential rules of Ludewig and Jannach, "Evaluation of
 Session-based Recommendation Algorithms", UMUAI 2018.
 """
 

@@ -92,8 +92,7 @@ def check_weights(n_weights: int, model: Recommender) -> None:
 
     Args:
         n_weights: number of weights.
-        model: the model to train. If it does not fit, the error message advises to lower its hyperparameters that are
-            widths of layers.
+        model: the model to train. If the training does not fit, the error message advises lowering the model's widths.
 
     Raises:
         UserError: the training does not fit.

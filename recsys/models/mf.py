@@ -74,7 +74,7 @@ class MF(FoldsIn, ScoresByProducts):
         **training: see `FoldsIn`.
 
     Raises:
-        UserError: a value is not allowed, or `rowwise` is not possible with the loss or the optimiser.
+        UserError: a value is not allowed, or `rowwise` is not possible with the given loss or optimiser.
     """
 
     module: MFModule

@@ -24,7 +24,7 @@ class AnnealedELBO(ByUser):
     `kl_weight`, as in section 2.2.2.
 
     Args:
-        kl_weight: value of beta after its growth.
+        kl_weight: final value of beta.
         annealing_steps: number of optimisation steps over which beta grows.
     """
 

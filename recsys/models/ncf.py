@@ -55,7 +55,7 @@ class GMFModule(EmbeddingModule):
         return dot(weighted, rows_of(self.items, items)) + self.output.bias
 
     def user_embeddings(self) -> Tensor:
-        """Return p_u, (n_users, d)."""
+        """Return the user embeddings p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
@@ -94,11 +94,11 @@ class MLPModule(EmbeddingModule):
         return self.output(self.dropout(z)).squeeze(-1)
 
     def user_embeddings(self) -> Tensor:
-        """Return p_u, (n_users, d)."""
+        """Return the user embeddings p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """Return q_i, (n_items, d)."""
+        """Return the item embeddings q_i, (n_items, d)."""
         return self.items.weight
 
 
@@ -128,7 +128,7 @@ class NeuMFModule(EmbeddingModule):
             _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`; adds the logits of both parts."""
+        """See `NeuralModule.forward`; a logit is the sum of those of GMF and MLP."""
         return self.gmf(queries, items) + self.mlp(queries, items)
 
     def user_embeddings(self) -> Tensor:
@@ -187,7 +187,7 @@ class GMF(FoldsIn):
 
 
 class MLP(FoldsIn):
-    """Multi-layer perceptron; see `MLPModule`.
+    """Multi-layer perceptron on the embeddings of the user and the item; see `MLPModule`.
 
     Args:
         hidden_dims: widths of the layers (the paper's tower). The first is the width of the concatenated embeddings,
@@ -382,14 +382,14 @@ def _check_tower(hidden_dims: list[int]) -> None:
 
 
 def _pretrained(run: str, train: Dataset) -> NeuralModule:
-    """Return the module of a run, with those of the run's weights that were trained on exactly these interactions.
+    """Return the module of a run, with weights that were trained on exactly the interactions in `train`.
 
     A run holds two sets of weights: those selected by validation, and those of the refit. The refit was trained on the
     validation ratings too, so a training that started from its weights would have validation metrics that are too good.
 
     Raises:
         UserError: the run has no saved model, its model is not a deep model, or neither set of weights was trained on
-            these interactions.
+            exactly these interactions.
     """
     model = load(Path(run) / "model")
     if not isinstance(model, NeuralRecommender):

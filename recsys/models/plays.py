@@ -69,7 +69,10 @@ class WeighsPlays(WeighsHistories):
         return history.matrix(train.n_items, self._play_weights(history))
 
     def _play_weights(self, history: History) -> np.ndarray:
-        """Return the weight of each interaction by plays, float32 (n,); without plays, each counts as one play."""
+        """Return the weight of each interaction by plays, float32 (n,).
+
+        In a history without plays, each interaction counts as one play.
+        """
         plays = np.ones(len(history.items), np.float32) if history.plays is None else history.plays
         if self.play_scale is not None:
             plays = np.log1p(plays / self.play_scale)

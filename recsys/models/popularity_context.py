@@ -38,7 +38,7 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
 
 
 def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
-    """For each of at most 64 moments, count the interactions with each item up to then, weighted by recency.
+    """For each of at most 64 moments, count the interactions with each item up to that moment, weighted by recency.
 
     Equally many interactions are between each moment and the next. The last moment is the time of the last interaction.
 
@@ -65,11 +65,12 @@ def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.
 
 
 def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Compute how much more popular each item is in each group of users with an equal attribute than among all users.
+    """Compute how much more popular each item is among users with the same attribute value than among all users.
 
-    An item's factor in a group is the share of the group's users who rated the item, divided by the share of all users
-    who rated it. The first share is computed as if 300 average users were added to the group. For a user, an item's
-    factor is the product of its factors in all of the user's groups, as if attributes were independent (naive Bayes).
+    Users with the same value of an attribute are a group. An item's factor in a group is the share of the group's users
+    who rated the item, divided by the share of all users who rated it. The first share is computed as if 300 average
+    users were added to the group. For a user, an item's factor is the product of its factors in all of the user's
+    groups, as if attributes were independent (naive Bayes).
 
     Args:
         train: the interactions.
@@ -78,8 +79,8 @@ def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, n
     Returns:
         Two arrays, `groups` and `factors`. `groups`, int64 (n_users + 1, 1 + n_columns), holds each user's groups, as
         rows of `factors`; its last row is that of unknown users. `factors`, float32 (1 + n_groups, n_items), holds the
-        factors of each group. Row 0 of `factors` belongs to no group and is 1 for all items: column 0 of `groups`
-        refers to it, and so do the other columns for unknown users and where a user's attribute is missing.
+        factors of each group. Row 0 of `factors` belongs to no group and is 1 for all items. `groups` refers to it in
+        column 0 for all users, and in the other columns for unknown users and for users without the attribute.
     """
     frame = train.user_frame
     groups = [np.zeros(train.n_users + 1, np.int64)]

@@ -27,8 +27,8 @@ class RP3Beta(ItemToItem):
 
         w_ij = sum_u n_i^(-alpha) n_u^(-alpha) n_j^(-beta), over the users u who rated both i and j.
 
-    With alpha = 1 and beta = 0, w_ij is the probability that a step from i to a random user and a further step to a
-    random item end at j.
+    With alpha = 1 and beta = 0, w_ij is the probability that a random step from i to a user and a further random step
+    to an item end at j.
 
     Args:
         k: number of weights that are stored for each item i; the largest are stored.

@@ -1,7 +1,8 @@
-"""The base class of tree ensembles that regress ratings on features of users, items, times and other models.
+"""The base class of tree ensembles that regress ratings on features of the user, item and time of a rating.
 
-The features of a rating include predictions of other models. For training ratings, these are computed out of fold, by
-models fitted without the rating (Wolpert, "Stacked Generalization", Neural Networks 1992).
+The features include predictions of other models. For a training rating, predictions and all other features that are
+learned from ratings are computed out of fold: they are learned without the rating (Wolpert, "Stacked Generalization",
+Neural Networks 1992).
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class RatingTrees(Recommender):
             class in `_target_`.
         texts: encoders of the items' metadata by name, each given by its settings, with the class in `_target_`.
         embeddings: directory of a run on the same split, or a directory of several runs, one of them on the same split.
-            A copy of the run's model is fitted to the training ratings, and its embeddings are features. None uses no
-            embeddings.
+            A copy of the run's model is fitted to the training ratings, and its embeddings are features. With None, no
+            embeddings are used.
         features: whether each group of columns is used, by name of the group (see `GROUPS`). Groups that are not named
             are used, unless no item has the metadata that they need.
         n_segments: number of segments, into which users are clustered by their rating profiles.
@@ -251,7 +252,7 @@ class RatingTrees(Recommender):
         return base_models
 
     def _item_and_user_groups(self, train: Dataset, context: FitContext) -> Sequence[Group]:
-        """Return, fitted, the groups of features that do not depend on ratings; all folds share them."""
+        """Return the fitted groups of those features that do not depend on ratings; all folds share these groups."""
         groups: dict[str, Group] = {
             "demographics": Demographics(),
             "genres": Genres(),
@@ -261,7 +262,7 @@ class RatingTrees(Recommender):
         return [group.fit(train) for name, group in groups.items() if self._uses(name)]
 
     def _learned_groups(self, train: Dataset, base_models: Mapping[str, Recommender]) -> dict[str, Group]:
-        """Return the groups of features that learn from ratings, fitted to the ratings in `train`."""
+        """Return the groups of those features that depend on ratings, fitted to the ratings in `train`."""
         predicting = {name: model for name, model in base_models.items() if name != "embeddings"}
         groups: dict[str, Group] = {
             "statistics": Statistics(),

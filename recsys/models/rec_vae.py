@@ -159,7 +159,7 @@ class RecVAEModule(HistoryModule):
     """Logits = W z + b with z ~ q(z | x), a normal distribution whose mean and variance the encoder computes.
 
     W is an (n_items, latent_dim) matrix, and x the history. The prior p(z | x) of each element of z is a mixture of
-    three distributions with the weights `PRIOR_SHARES`: N(0, 1), the q that the encoder computed at the end of the
+    three distributions with the weights `PRIOR_SHARES`: N(0, 1), the q of the encoder as it was at the end of the
     previous epoch, and N(0, e^10). When users are scored, z is the mean of q.
     """
 
@@ -175,7 +175,7 @@ class RecVAEModule(HistoryModule):
         self.dropout = dropout
 
     def parameter_groups(self) -> Iterable[Any]:
-        """See `NeuralModule.parameter_groups`; returns all weights except those of the prior, which are not trained."""
+        """See `NeuralModule.parameter_groups`; leaves out the weights of the prior, which is not trained."""
         return [weight for weight in self.parameters() if weight.requires_grad]
 
     def log_prior(self, z: Tensor, history: HistoryBatch) -> Tensor:

@@ -38,11 +38,13 @@ class RecommendsByIds(Scorer):
     ) -> pd.DataFrame:
         """Recommend unseen items to users of the data, or to a new user who liked some items.
 
+        Either `users` or `liked` must be given.
+
         Args:
-            users: ids of users in the data that the model was fitted to, which also hold their histories.
+            users: ids of users of the data that the model was fitted to; their histories are their ratings in the data.
             k: largest number of items per user; items in the user's history are never recommended.
             liked: items that a new user liked, the latest last: titles, titles with years such as "Heat (1995)", or
-                ids. Must be given if `users` is not, and only then.
+                ids.
 
         Returns:
             A row for each recommended item. The rows of a user follow each other, the best item first, and users are in
@@ -68,7 +70,7 @@ class RecommendsByIds(Scorer):
         return pd.concat(tables, ignore_index=True)
 
     def similar(self, item: Any, k: int = 10) -> pd.DataFrame:
-        """Find the items that are most similar to an item: items that the same users rated, with similar metadata.
+        """Find the items that are most similar to an item: items with similar metadata that the same users rated.
 
         The similarity is computed from the data and does not depend on the model; see `recsys.models.similar`.
 

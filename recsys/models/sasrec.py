@@ -46,7 +46,7 @@ BLOCKS = {"pre_norm": PreNormBlock, "ligr": LiGRBlock}
 
 
 class SASRecModule(SequenceModule):
-    """Logit of item i as the next item after position t = norm(x_t) . e_i.
+    """The logit of item i as the next item after position t is norm(x_t) . e_i.
 
     The attention blocks compute the vectors x of all positions from their inputs sqrt(d) e + p, where e is the vector
     of the item at a position, of length d, and p the vector of the position. Positions are counted from the end of the

@@ -1,4 +1,4 @@
-"""The files of a saved model: `model.json`, `arrays.npz` and the folder `data/`, which the model of a run lacks."""
+"""The files of a saved model: `model.json`, `arrays.npz` and, except for models of runs, the folder `data/`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_arrays(directory: Path, described: Description) -> dict[str, np.ndarray
 
     Args:
         directory: directory of the model.
-        described: the description in the same directory.
+        described: contents of the `model.json` in the same directory.
 
     Raises:
         UserError: `arrays.npz` is damaged, was not saved together with `model.json`, or contains NaN.
@@ -114,7 +114,7 @@ def read_data(directory: Path, n_learned: int | None) -> Dataset | None:
 
 
 def is_saved_with_data(directory: Path) -> bool:
-    """Return whether a directory has a model that was saved together with its data, as by `Recommender.save`."""
+    """Return whether a directory has a model that was saved together with its data, as `Recommender.save` does."""
     return (directory / DESCRIPTION).is_file() and (directory / DATA).is_dir()
 
 

@@ -1,4 +1,4 @@
-"""The interface by which a fitted model scores items, a base class of `Recommender`."""
+"""The base class of `Recommender` that defines how a fitted model scores items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCORES_PER_PASS = 1 << 24  # number of scores that are computed at a time to pre
 
 
 class Scorer(ABC):
-    """Scores all items for some users.
+    """The part of a model's interface that scores all items for some users.
 
     Attributes:
         popularity: float32 (n_items,) number of training interactions of each item. If the model ranks by histories,
@@ -102,7 +102,7 @@ def scores_of_pairs(score: Callable[[Query], np.ndarray], pairs: Pairs, n_items:
 
     Args:
         score: function that returns the scores of all items for a query, float32 (B, n_items).
-        pairs: the pairs. A user of their query who is in no pair may be scored too.
+        pairs: the pairs. Users of `pairs.query` who are in no pair can be scored too, without effect on the result.
         n_items: size of the catalogue.
     """
     scores = np.empty(len(pairs), np.float32)

@@ -49,7 +49,7 @@ class Segmentation(LearnedArrays):
         weights: float64 (k,) weights of a Gaussian mixture's components; empty for other methods.
         precisions: float64 (k, c) square roots of the precisions of a Gaussian mixture's components; empty for other
             methods.
-        noise: float64 () share of the points that HDBSCAN considers noise; 0 for other methods.
+        noise: float64 scalar, share of the points that HDBSCAN considers noise; 0 for other methods.
     """
 
     learned = ("average", "directions", "centres", "weights", "precisions", "noise")

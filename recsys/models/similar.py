@@ -66,11 +66,14 @@ class SimilarItems:
         return [(int(other), float(values[0, other])) for other in items if other >= 0 and values[0, other] > 1e-6]
 
     def cosines_of_documents(self, item: int) -> np.ndarray:
-        """Return t, the cosine between the documents of one item and of each item, float32 (n_items,)."""
+        """Return t, the cosine between the document of one item and that of each item, float32 (n_items,)."""
         return (self._words @ self._words[[item]].T).toarray()[:, 0]
 
     def correlations(self, item: int) -> np.ndarray:
-        """Return phi, the damped correlation of the users of one item with those of each item, float64 (n_items,)."""
+        """Return phi, the correlation between the users of one item and those of each item, float64 (n_items,).
+
+        Negative correlations are returned as 0.
+        """
         counts = self.dataset.item_counts
         users = self.dataset.users[self.dataset.positions_of_item(item)]
         together = np.bincount(self.dataset.history(users).items, minlength=len(counts))

@@ -106,9 +106,9 @@ def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, sta
     """Minimise w (gram + l2 I) w / 2 - target w for w >= 0 by block principal pivoting.
 
     Each weight is assumed to be either positive or zero. In each round, the weights assumed to be positive are solved
-    for, and the others are set to zero. An assumption is wrong if a weight assumed to be positive is solved to be
-    negative, or if the objective would fall with a positive value of a weight assumed to be zero. All wrong assumptions
-    are then reversed. If this repeatedly does not reduce their number, only the last of them is reversed in each round,
+    for, and the others are set to zero. An assumption is wrong if the solution is negative for a weight assumed to be
+    positive, or if a positive value of a weight assumed to be zero would lower the objective. All wrong assumptions are
+    then reversed. If this repeatedly does not reduce their number, only the last of them is reversed in each round,
     which is slower but always terminates. From then on, gradients are computed in double precision: in single
     precision, the gradients of items with 100,000 ratings have rounding errors above `MAX_GRADIENT`, so the same
     assumption could be reversed again and again.

@@ -82,7 +82,7 @@ def supports(
         user: code of the user; -1 for an unknown user.
         history: the user's history, a single row, from which the items were recommended.
         items: int64 (m,) codes of the recommended items.
-        min_rating: rating that a liked item must at least have; see `most_liked`.
+        min_rating: lowest rating with which an item counts as liked; see `most_liked`.
 
     Returns:
         The support of each of the m items, in the order of `items`; None for an item that no item of the history
@@ -148,7 +148,7 @@ def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: f
         history: histories of one or more users.
         row: row of the user in `history`.
         k: largest number of items.
-        min_rating: rating that a liked item must at least have.
+        min_rating: lowest rating with which an item counts as liked.
 
     Returns:
         int64 (m,) positions in the arrays of `history`, with m at most k. They are ordered by rating, the highest
@@ -185,7 +185,7 @@ def removal_losses(model: Scorer, user: int, history: History, positions: np.nda
 
 
 def losses_of_place(model: Scorer, user: int, history: History, positions: np.ndarray) -> np.ndarray:
-    """Compute by how much the score of every item falls when an item of a user's history is moved to the oldest place.
+    """Compute by how much the score of every item falls when an item of a history is moved to the oldest position.
 
     Args:
         model: fitted model that uses histories.

@@ -57,8 +57,8 @@ class PenalisedSquaredErrorByUser(ByUser):
 class SVDPPModule(HistoryModule):
     """Rating = mean + b_u + b_i + q_i . (p_u + |N(u)|^-1/2 sum of y_j over N(u)), with N(u) the items that u rated.
 
-    N(u) is the history in the query. p_u is the vector of a user; q_i and y_j are two vectors that each item has; b_u
-    and b_i are biases of users and items.
+    N(u) is the history in the query. A user has a vector p_u, an item two vectors, q_i and y_i; b_u and b_i are the
+    biases of users and items.
     """
 
     def __init__(

@@ -108,7 +108,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         """Fit the base models, with early stopping on `valid`, and the trees.
 
         Raises:
-            UserError: the trees cannot learn, since no label is among the candidates, or no other item is.
+            UserError: the trees cannot learn, since none or all of the candidates are labels.
         """
         started = time.perf_counter()
         self._fit_base_models(train, valid, context)
@@ -154,7 +154,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return recall
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`; all other items score at least 1 below the user's lowest candidate."""
+        """See `Recommender._score`; items that are no candidates score at least 1 below the user's candidates."""
         candidates = self._first_stage.candidates(query)
         ranked = self.trees.predict(candidates.frame)
         lowest = np.zeros(len(query))
@@ -165,7 +165,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return scores.astype(np.float32)
 
     def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
-        """See `ExplainsByFeatures.feature_contributions`; they are NaN for items that are not candidates."""
+        """See `ExplainsByFeatures.feature_contributions`; contributions are NaN for items that are no candidates."""
         candidates = self._first_stage.candidates(query)
         added = self.trees.contributions(candidates.frame, candidates.group_of_column)
         by_item = pd.DataFrame(added, index=candidates.items, columns=list(candidates.features))
@@ -191,7 +191,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
 
 
 class BoostedTwoStage(TwoStage):
-    """Ranks candidates by the log odds that the user rates them next, as gradient-boosted trees predict them.
+    """Ranks candidates by their log odds of being rated next, which gradient-boosted trees predict.
 
     The trees minimise the log loss.
 
@@ -276,7 +276,7 @@ class LambdaMARTTwoStage(BoostedTwoStage):
 
 
 class ForestTwoStage(TwoStage):
-    """Ranks candidates by the probability that the user rates them next, as a random forest estimates it.
+    """Ranks candidates by their probability of being rated next, which a random forest predicts.
 
     Args:
         models: see `TwoStage`.

@@ -44,9 +44,9 @@ class ItemTower(NamedTuple):
     """The output of the item tower for C items.
 
     Attributes:
-        vectors: float32 (C, d), v: the vectors with which the items are scored.
-        history: float32 (C, d), h: the vectors by which the items represent the users who rated them.
-        popularity: float32 (C,), b: the biases of the items.
+        vectors: float32 (C, d) vectors v, by which the items are scored.
+        history: float32 (C, d) vectors h, which represent the items in histories.
+        popularity: float32 (C,) biases b of the items.
     """
 
     vectors: Tensor
@@ -229,8 +229,8 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         dropout: share of the elements of u that is masked during training.
         id_dropout: share of the items whose ids are masked during training; with 1, item ids have no effect.
         user_id_dropout: share of the users whose ids are masked during training; with 1, user ids have no effect.
-        loss: `softmax` over all items with ratings, or `sampled_softmax` over the items of a batch's users and
-            `n_negatives` more; `batch_size` counts users.
+        loss: `softmax` over all items with ratings, or `sampled_softmax` over the items that a batch's users rated and
+            `n_negatives` sampled items; `batch_size` counts users.
         n_negatives: number of negatives drawn for a batch, shared by its users.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`.

@@ -98,7 +98,7 @@ class XSimGCLModule(LightGCNModule):
 
 
 class XSimGCL(LightGCN):
-    """LightGCN with contrastive learning from noise; see `XSimGCLModule`.
+    """LightGCN with noise in each layer and a contrastive loss; see `XSimGCLModule` and `ContrastiveGraphBPR`.
 
     Args:
         contrast_weight: see `ContrastiveGraphBPR`. The default suits sparse data; dense data need a smaller weight.
