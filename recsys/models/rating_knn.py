@@ -28,7 +28,7 @@ TINY = 1e-9  # prevents divisions by zero
 
 
 class ComparedRows(NamedTuple):
-    """Residuals of n users (or n items), in the form in which other users (or items) are correlated with them.
+    """Residuals of n users (or n items), prepared for the comparison of other users (or items) with them.
 
     Each attribute is CSR float32 (m, n), with a column for each user (or item); m is the number of items (or users).
 
@@ -187,7 +187,7 @@ class RatingUserKNN(_RatingNeighbours):
 
     @cached_property
     def _others(self) -> ComparedRows:
-        """Return the residuals of the training users, as other users are compared with them.
+        """Return the residuals of the training users, prepared for the comparison of other users with them.
 
         The result is cached, since computing it takes longer than everything else in scoring one user.
         """

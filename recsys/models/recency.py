@@ -86,7 +86,7 @@ def check_half_life(half_life: HalfLife) -> HalfLife:
     """Check a half-life, and return it unchanged.
 
     Raises:
-        UserError: the half-life is something else than a number above zero, days as in "30 days", or None.
+        UserError: the half-life is something other than a number above zero, days as in "30 days", or None.
     """
     if half_life is not None:
         check_positive(half_life=_days(half_life) if isinstance(half_life, str) else half_life)

@@ -1,4 +1,4 @@
-"""Recent popularity: ranks items by their number of ratings in the last days of training, the same for all users.
+"""Recent popularity: ranks items by their number of ratings in the last days of training, in one order for all users.
 
 This is the non-personalised baseline for data whose popularity changes over time: Ji, Sun, Zhang and Li, "A Re-visit of
 the Popularity Baseline in Recommender Systems", SIGIR 2020.

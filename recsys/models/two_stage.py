@@ -48,8 +48,8 @@ class TwoStage(Ensemble, ExplainsByFeatures):
     Args:
         models: the models that find candidates, by name; see `Ensemble`. Their scores and ranks are features too.
         n_candidates: number of unseen items that each model contributes as candidates.
-        budgets: for models that contribute a number of candidates other than `n_candidates`, this number by name of the
-            model.
+        budgets: number of candidates that a model contributes, by name of the model; models that are not named here
+            contribute `n_candidates`.
         n_labels: number of last training ratings of each user from which the trees learn; at most half of a user's
             ratings are used.
         n_negatives: mean number of other candidates that are sampled for each label.
@@ -154,7 +154,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return recall
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`; items that are no candidates score at least 1 below the user's candidates."""
+        """See `Recommender._score`; items that are not candidates score at least 1 below the user's candidates."""
         candidates = self._first_stage.candidates(query)
         ranked = self.trees.predict(candidates.frame)
         lowest = np.zeros(len(query))
@@ -165,7 +165,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return scores.astype(np.float32)
 
     def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
-        """See `ExplainsByFeatures.feature_contributions`; contributions are NaN for items that are no candidates."""
+        """See `ExplainsByFeatures.feature_contributions`; contributions are NaN for items that are not candidates."""
         candidates = self._first_stage.candidates(query)
         added = self.trees.contributions(candidates.frame, candidates.group_of_column)
         by_item = pd.DataFrame(added, index=candidates.items, columns=list(candidates.features))
