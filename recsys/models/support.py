@@ -40,8 +40,8 @@ class Support:
         kind: kind of support: `order`, `history` or `embeddings`, as `recsys.models.support` defines them.
         items: codes of one or two items of the history, the strongest first; always one if the kind is `order`.
         strength: by how much the score of the recommended item falls without the first of `items`, in units of the
-            model's scores. If the kind is `embeddings`, the cosine between the embeddings of these two items. Always
-            positive.
+            model's scores. If the kind is `embeddings`, the cosine between the embeddings of the recommended item and
+            of the first of `items`. Always positive.
     """
 
     kind: str

@@ -51,7 +51,7 @@ class RandomForest(RatingTrees):
 
 
 class GradientBoosting(RatingTrees):
-    """Predicts a rating as the sum of regression trees, each of which is fitted to the residuals that the earlier trees leave.
+    """Predicts a rating as the sum of regression trees, each fitted to the residuals that the earlier trees leave.
 
     Splits are found on histograms of the features.
 
