@@ -41,7 +41,7 @@ class RecommendsByIds(Scorer):
         Either `users` or `liked` must be given.
 
         Args:
-            users: ids of users in the data that the model was fitted to. Their ratings in these data are their histories.
+            users: ids of users in the data that the model was fitted to; their ratings in these data are the histories.
             k: largest number of items per user; items in the user's history are never recommended.
             liked: items that a new user liked, the latest last: titles, titles with years such as "Heat (1995)", or
                 ids.
