@@ -1,6 +1,7 @@
 """Recommenders, classic and deep, behind one interface (`base.Recommender`).
 
-Each class is imported when it is first used, so that closed-form models do not wait for PyTorch.
+Each class is imported only when it is first used: programs with only closed-form models do not wait for the import of
+PyTorch.
 """
 
 from importlib import import_module
@@ -102,10 +103,10 @@ __all__ = [*MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module of a class in `MODULES`, and return the class.
+    """Import the module that defines a class of `MODULES`, and return the class.
 
     Raises:
-        AttributeError: there is no such class.
+        AttributeError: `name` is not a class of `MODULES`.
     """
     if name not in MODULES:
         raise AttributeError(f"module 'recsys.models' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""LightGCN: embeddings that are averaged over the neighbours in the graph of users and items, layer by layer.
+"""LightGCN: propagates embeddings along the edges of the graph of users and items, layer by layer.
 
 He, Deng, Wang, Li, Zhang and Wang, "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
 SIGIR 2020.
@@ -24,8 +24,9 @@ class GraphBPR(BPR):
     Args:
         n_negatives: see `BPR`.
         negative_power: see `BPR`.
-        l2: weight of half the squared norms of the embeddings of the users and items in the batch, before propagation,
-            averaged over positives as in the authors' code.
+        l2: weight of the penalty. The penalty is half the sum of the squared norms of the embeddings, before
+            propagation, of all users and items in the batch, divided by the number of positives as in the authors'
+            code.
     """
 
     def __init__(self, n_negatives: int = 1, negative_power: float = 0.0, l2: float = 1e-4) -> None:
@@ -34,11 +35,11 @@ class GraphBPR(BPR):
         self.l2 = l2
 
     def loss(self, module: LightGCNModule, batch: SampledBatch) -> Tensor:
-        """See `Objective.loss`; propagates the embeddings once for the batch."""
+        """See `Objective.loss`; the embeddings are propagated once per batch."""
         return self.ranking_loss(module, module.propagate(module.training_graph()), batch)
 
     def ranking_loss(self, module: LightGCNModule, embeddings: Tensor, batch: SampledBatch) -> Tensor:
-        """Return the loss of a batch, given the propagated embeddings (n_users + n_items, d)."""
+        """Return the loss of a batch, penalty included, given the propagated embeddings (n_users + n_items, d)."""
         users, items = batch.queries.users, batch.items
         loss = self.cost(dot(embeddings[users], embeddings[module.n_users + items]), batch)
         own = module.users(users).square().sum() + module.items(items).square().sum()
@@ -46,17 +47,18 @@ class GraphBPR(BPR):
 
 
 class LightGCNModule(PropagatingModule):
-    """Logit = e_u . e_i with e the mean over layers k = 0, ..., K of the propagated embeddings (section 3.1).
+    """Logit = e_u . e_i, where e is the mean of a user's or item's embeddings in the layers 0, ..., K (section 3.1).
 
         e_u^(k+1) = sum_i a_ui e_i^(k),   e_i^(k+1) = sum_u a_ui e_u^(k)
 
-    with a_ui = 1 / sqrt(n_u n_i) if user u rated item i, else 0, and n_u, n_i the numbers of ratings of both.
+    Here k is a layer, and a_ui = 1 / sqrt(n_u n_i) if user u rated item i, else 0; n_u and n_i are the numbers of
+    ratings of the user and of the item.
 
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
-        embedding_dim: length of the vectors.
-        n_layers: number of propagations, K.
+        embedding_dim: length of the embeddings.
+        n_layers: number of propagation steps, K.
         **training: see `PropagatingModule`.
     """
 
@@ -65,24 +67,24 @@ class LightGCNModule(PropagatingModule):
         self.n_layers = n_layers
 
     def layers(self, graph: Tensor) -> list[Tensor]:
-        """Return the embeddings of layers 0 to K, (n_users + n_items, d) each."""
+        """Return the embeddings in the layers 0 to K, each (n_users + n_items, d) with users before items."""
         layers = [self.initial]
         for _ in range(self.n_layers):
             layers.append(symmetric_product(graph, layers[-1]))
         return layers
 
     def propagate(self, graph: Tensor) -> Tensor:
-        """See `PropagatingModule.propagate`; returns the mean over layers."""
+        """See `PropagatingModule.propagate`; returns the mean over the layers."""
         return torch.stack(self.layers(graph)).mean(dim=0)
 
 
 class LightGCN(PropagatingRecommender):
-    """Graph convolution without feature transformations and nonlinearities; see `LightGCNModule`.
+    """Graph convolution without feature transformations or nonlinearities; see `LightGCNModule`.
 
     Args:
         l2: see `GraphBPR`.
-        loss: `bpr`.
-        n_negatives: number of negatives per positive.
+        loss: `bpr`, the only choice.
+        n_negatives: number of sampled negatives per positive.
         **model: see `PropagatingRecommender`.
 
     Raises:

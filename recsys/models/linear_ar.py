@@ -1,9 +1,10 @@
-"""Linear autoregression: ridge regression from the history before each step to the next item, in closed form.
+"""Linear autoregression: a ridge regression that predicts each item of a history from the items before it.
 
-The model is the counterpart of EASE for sequences. It is related to SLIST (Choi, Kim, Lee, Shim and Lee, "Session-aware
-Linear Item-Item Models for Session-based Recommendation", WWW 2021), which regresses the rest of a session on its
-beginning, at one time scale. Here every step of every history is a sample, and the history before the step is
-represented at several time scales, so that the last item, the last few items and all items each have their own weights.
+The weights are computed in closed form, so the model is the counterpart of EASE for sequences. It is related to SLIST
+(Choi, Kim, Lee, Shim and Lee, "Session-aware Linear Item-Item Models for Session-based Recommendation", WWW 2021),
+which regresses the rest of a session on its beginning, at a single time scale. Here every position ("step") of every
+history is a training sample. The history before a step is represented at several time scales, so that the last item,
+the last few items and all items each have their own weights.
 """
 
 from __future__ import annotations
@@ -36,36 +37,39 @@ BYTES_PER_CELL = 32  # while a block of the Gram matrix is computed
 
 
 class LinearAR(ReadsHistories, HasGraph):
-    """Scores items by a linear regression on the history, weighted at several time scales.
+    """Scores items by a linear regression on the history, which is represented at several time scales.
 
-    With x_t^s the vector over items of the history before step t, in which the item k places before t has the weight
-    a_s^(k - 1), a_s = 2^(-1 / half_lives[s]), with x_t = [x_t^1, ..., x_t^S], and with e_t the unit vector of the item
-    at step t, the weights
+    At time scale s, the history before step t is a vector over items, x_t^s. In it, the item k places before t has the
+    weight a_s^(k - 1), with a_s = 2^(-1 / half_lives[s]). The vectors of the S time scales are concatenated to
+    x_t = [x_t^1, ..., x_t^S], and e_t is the unit vector of the item at step t. The weights
 
         W = (sum_t x_t' x_t + l2 I)^-1 (sum_t x_t' e_t)
 
-    minimise sum_t |x_t W - e_t|^2 + l2 |W|^2. Scores are x W, with x of the whole history.
+    minimise sum_t |x_t W - e_t|^2 + l2 |W|^2. Scores are x W, where x represents the whole history.
 
-    The vectors x_t are not computed. Since x_(t+1)^s = a_s x_t^s + e_t, the blocks of the Gram matrix can be computed
-    from the successions C_s = sum_t x_t^s' e_t, the vectors x^s of all users' complete histories, and item counts n:
+    `fit` does not compute the vectors x_t. Since x_(t+1)^s = a_s x_t^s + e_t, the blocks of the Gram matrix follow from
+    the successions C_s = sum_t x_t^s' e_t, the vectors x^s of all users' complete histories, and the item counts n:
 
         (1 - a_s a_r) sum_t x_t^s' x_t^r = a_s C_s + a_r C_r' + diag(n) - sum_users x^s' x^r
 
-    If much of the order is arbitrary, because many ratings have the same time or because proximity matters more than
-    order, reversed histories can serve as further samples, with weight b: C_s becomes C_s + b C_s', n becomes
-    (1 + b) n, and the sum over users includes the reversed histories with weight b.
+    The order of items may carry little information, because many ratings have the same time, or because it matters more
+    that two items are close to each other than which of them came first. Reversed histories can then serve as further
+    samples, with weight b: C_s becomes C_s + b C_s', n becomes (1 + b) n, and the sum over users includes the reversed
+    histories with weight b.
 
     Args:
-        half_lives: half-lives, in items, of the weight of an interaction, one for each of the S time scales.
-        l2: weight penalty. Larger values favour items that follow many others.
-        backward_weight: b, the weight of samples from reversed histories.
+        half_lives: for each of the S time scales, the number of items after which the weight of an interaction has
+            halved.
+        l2: penalty on the squared weights. Larger values favour items that follow many other items.
+        backward_weight: b, the weight of the samples from reversed histories.
         **prior: see `ReadsHistories`.
 
     Raises:
         UserError: a value is not allowed.
 
     Attributes:
-        item_weights: float32 (n_scales * n_items, n_items), W, with a column for each item that is scored.
+        item_weights: float32 (n_scales * n_items, n_items), W. Its rows are the items of the history at each time
+            scale, its columns the items that are scored.
     """
 
     reads_order = True
@@ -92,14 +96,18 @@ class LinearAR(ReadsHistories, HasGraph):
         self.backward_weight = backward_weight
 
     def features(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """Return the vectors x of histories, CSR float32 (n_rows, n_scales * n_items), all time scales side by side."""
+        """Return the vectors x of complete histories, with the time scales side by side.
+
+        Returns:
+            CSR float32 (n_rows, n_scales * n_items), a row for each history.
+        """
         return sparse.hstack([at_scale(history, n_items, h) for h in self.half_lives], format="csr")
 
     def _score(self, query: Query) -> np.ndarray:
         return self.features(query.history, self.item_weights.shape[1]) @ self.item_weights
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`; the weights of a history depend on positions only."""
+        """See `HasGraph.graph`; the weight of an interaction depends only on its position in the history."""
         from recsys.models.graphs import HistoryWeights, LinearGraph, full_history  # torch
 
         by_place = [at_scale(full_history(length), length, h).toarray()[0] for h in self.half_lives]
@@ -109,7 +117,7 @@ class LinearAR(ReadsHistories, HasGraph):
         """Solve the regression.
 
         Raises:
-            UserError: the Gram matrix does not fit in memory, or is not positive definite with so small a penalty.
+            UserError: the Gram matrix does not fit in memory, or it is not positive definite because `l2` is too small.
         """
         from scipy import linalg  # would double the import time of this module, and scoring does not need it
 
@@ -133,7 +141,7 @@ class LinearAR(ReadsHistories, HasGraph):
         self.item_weights = np.ascontiguousarray(weights)
 
     def _successions(self, train: Dataset) -> list[np.ndarray]:
-        """Return C_s + b C_s' of each time scale s, float64 (n_items, n_items)."""
+        """Return C_s + b C_s' for each time scale s, each float64 (n_items, n_items)."""
         sums = [np.zeros(train.n_items**2) for _ in self.half_lives]
         reaches = [_reach(half_life) for half_life in self.half_lives]
         for distance, earlier, later in successions(train.histories(), max(reaches)):
@@ -160,7 +168,10 @@ class LinearAR(ReadsHistories, HasGraph):
         return gram
 
     def _ends(self, history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
-        """Return the vectors x^s of complete histories and, below them, those of reversed histories times b^0.5."""
+        """Return the vectors x^s of the complete histories and, if b > 0, of the reversed ones.
+
+        The vectors of the reversed histories are multiplied by b^0.5 and stacked below the others.
+        """
         forward = at_scale(history, n_items, half_life)
         if not self.backward_weight:
             return forward
@@ -169,17 +180,20 @@ class LinearAR(ReadsHistories, HasGraph):
 
 
 def _reach(half_life: float) -> int:
-    """Return the number of latest interactions whose weights are not below `NEGLIGIBLE`."""
+    """Return how many of the latest interactions have a weight of at least `NEGLIGIBLE`."""
     return math.ceil(1 - half_life * math.log2(NEGLIGIBLE))
 
 
 def at_scale(history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
-    """Return interactions weighted by recency, CSR float32 (n_rows, n_items), without those of negligible weight.
+    """Represent histories at one time scale, leaving out interactions with negligible weight.
 
     Args:
-        history: rows in time order.
+        history: histories, each row in time order.
         n_items: size of the catalogue.
-        half_life: half-life of the weights, in items.
+        half_life: number of items after which the weight of an interaction has halved.
+
+    Returns:
+        CSR float32 (n_rows, n_items) weights.
     """
     latest = history.latest(_reach(half_life))
     return latest.matrix(n_items, recency_weights(latest, half_life))

@@ -1,7 +1,7 @@
-"""GF-CF for large catalogues: both filters are computed from only the lowest frequencies of the graph.
+"""GF-CF for large catalogues: both filters are computed from only the lowest frequencies of the item graph.
 
-See `recsys.models.gfcf`, whose weights between all items must fit in memory. Here memory and time grow linearly with
-the catalogue and the interactions.
+`recsys.models.gfcf` needs memory for a dense matrix of weights between all items. Here, memory and time grow linearly
+with the numbers of items and of interactions.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ BYTES_PER_INTERACTION = 40  # the interactions, both products with the degrees, 
 class LowRankGFCF(GFCF):
     """Scores items by a linear and an ideal low-pass filter of the history, both of low rank.
 
-    With R~, D_I, V and alpha of `GFCF`, and with the `rank` largest singular values S of R~ and their right vectors U,
+    R~, D_I, V and alpha are those of `GFCF`. With S the diagonal matrix of the `rank` largest singular values of R~,
+    and with their right singular vectors as the columns of U,
 
-        W = [U S^2, alpha D_I^(-1/2) V] [U, D_I^(1/2) V]',
+        W = [U S^2, alpha D_I^(-1/2) V] [U, D_I^(1/2) V]'.
 
-    where U S^2 U' is the best approximation of R~' R~ of this rank. The larger the rank, the closer W is to that of
-    `GFCF`.
+    U S^2 U' is the best approximation of R~' R~ with this rank. The larger the rank, the closer W is to that of `GFCF`.
 
     Args:
         rank: number of singular vectors of the linear filter; the ideal filter uses at most `n_frequencies` of them.
@@ -46,7 +46,8 @@ class LowRankGFCF(GFCF):
     Attributes:
         item_basis: float32 (n_items, rank + n_frequencies), the first factor of W. It has fewer columns if R~ has fewer
             singular vectors, or if `n_frequencies` exceeds `rank`.
-        item_weights: float32 (rank + n_frequencies, n_items), the second factor of W, with as many rows.
+        item_weights: float32 (rank + n_frequencies, n_items), the second factor of W. It has as many rows as
+            `item_basis` has columns.
     """
 
     learned = ("item_basis", "item_weights")
@@ -59,21 +60,21 @@ class LowRankGFCF(GFCF):
         self.rank = rank
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`; an interaction contributes its item's row of W."""
+        """See `ExplainsByRemoval.removal_losses`; a loss is the interaction's weight times an element of W."""
         weights = self.item_basis[history.items[positions]] @ self.item_weights[:, items]
         return self.history_weights(history)[positions, None] * weights
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`; the graph holds both factors of W."""
+        """See `HasGraph.graph`; the graph holds both factors of W."""
         from recsys.models.graphs import LinearGraph  # torch
 
         return LinearGraph([self.weights_graph(length)], self.item_weights, self.item_basis)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Decompose the normalised interactions.
+        """Compute both factors of W from the singular vectors of R~.
 
         Raises:
-            UserError: the vectors do not fit in memory.
+            UserError: the singular vectors do not fit in memory.
         """
         cells = COPIES_OF_VECTORS * self.rank * (train.n_items + train.n_users // 4)
         check_memory(

@@ -1,8 +1,8 @@
-"""Linear autoregression for large catalogues: ridge regression on a few dimensions of the history, in closed form.
+"""Linear autoregression for large catalogues: ridge regression on projected histories, in closed form.
 
-See `recsys.models.linear_ar`, whose Gram matrix over all items and time scales must fit in memory. Here histories are
-first projected onto the leading singular vectors of the interactions, so that memory and time grow linearly with the
-catalogue.
+`recsys.models.linear_ar` needs memory for a Gram matrix over all items and time scales. Here, histories are first
+projected onto the leading singular vectors of the interactions, so that memory and time grow linearly with the number
+of items.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ BYTES_PER_CELL = 4
 
 
 class LowRankLinearAR(LinearAR):
-    """Scores items by a linear regression on projected histories, weighted at several time scales.
+    """Scores items by a linear regression on projected histories, which are represented at several time scales.
 
-    With V the right singular vectors of the interactions with the largest singular values, (n_items, rank), and with
-    the histories x_t^s and targets e_t of `LinearAR`, the weights
+    The histories x_t^s and the targets e_t are those of `LinearAR`. The columns of V, (n_items, rank), are the right
+    singular vectors of the interaction matrix with the largest singular values. The weights
 
         W = (sum_t z_t' z_t + l2 I)^-1 (sum_t z_t' e_t),   z_t = [x_t^1 V, ..., x_t^S V]
 
-    minimise sum_t |z_t W - e_t|^2 + l2 |W|^2. Scores are z W. The larger the rank, the closer they are to those of
-    `LinearAR`.
+    minimise sum_t |z_t W - e_t|^2 + l2 |W|^2. Scores are z W, where z represents the whole history. The larger the
+    rank, the closer the scores are to those of `LinearAR`.
 
     The projected histories h_t^s = x_t^s V are computed by the recursion h_(t+1)^s = a_s h_t^s + V[item at step t], for
-    some users at a time, and summed into both products.
+    some users at a time, and added to the two sums in the formula for W.
 
     Args:
-        rank: number of dimensions of a projected history at each time scale; fewer if the interactions have fewer
-            singular vectors.
+        rank: number of dimensions of a projected history at each time scale; fewer are used if the interaction matrix
+            has fewer singular vectors.
         seed: seed of the start vector of the iterative decomposition.
         **model: see `LinearAR`.
 
@@ -65,14 +65,14 @@ class LowRankLinearAR(LinearAR):
         self.seed = seed
 
     def features(self, history: History, n_items: int) -> Any:
-        """Return projected histories z, float32 (n_rows, n_scales * rank), all time scales side by side."""
+        """Return the projected histories z, float32 (n_rows, n_scales * rank), with the time scales side by side."""
         return np.hstack([at_scale(history, n_items, h) @ self.item_basis for h in self.half_lives])
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Solve the regression.
 
         Raises:
-            UserError: the weights do not fit in memory, or the penalty is too small.
+            UserError: the weights do not fit in memory, or `l2` is too small for these data.
         """
         from scipy import linalg  # imported late, since scoring does not need it
 
@@ -98,13 +98,13 @@ class LowRankLinearAR(LinearAR):
         self.item_weights = np.ascontiguousarray(weights)
 
     def _steps(self, history: History) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield, for chunks of n steps, the projected histories before each step and the items at the steps.
+        """Yield, for each chunk of n steps, the projected history before every step and the item at every step.
 
-        Chunks consist of whole histories. The recursion h_(t+1) = a h_t + v_t is a recursive filter of the vectors v_t
-        of a row's items.
+        A chunk consists of whole histories. The recursion h_(t+1) = a h_t + v_t is computed by a recursive digital
+        filter, whose inputs are the rows v_t of V for the items of a history.
 
         Yields:
-            float32 (n, n_scales * rank), z_t, and int32 (n,) item codes.
+            The projected histories z_t, float32 (n, n_scales * rank), and the item codes, int32 (n,).
         """
         from scipy.signal import lfilter
 

@@ -1,8 +1,9 @@
 """Markov neighbours: an item is scored by how often users rated it soon after the latest items of a history.
 
-The model is a first-order Markov chain, smoothed by skipping: Shani, Heckerman and Brafman, "An MDP-Based Recommender
-System", JMLR 2005, section 4.1. Counts over windows with weights that decay by distance are the sequential rules of
-Ludewig and Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018.
+The model is a first-order Markov chain with the smoothing that Shani, Heckerman and Brafman, "An MDP-Based Recommender
+System", JMLR 2005, section 4.1, call skipping: pairs of items that are not adjacent count too. Such counts over a
+window, with weights that decay with the distance, are the sequential rules of Ludewig and Jannach, "Evaluation of
+Session-based Recommendation Algorithms", UMUAI 2018.
 """
 
 from __future__ import annotations
@@ -24,24 +25,26 @@ BYTES_PER_SUCCESSION = 24  # at most: column and value, in a sum and its success
 
 
 class Markov(ItemToItem):
-    """Scores an item by how often it came soon after the latest items of the history.
+    """Scores an item by how often, in training histories, it came soon after the latest items of the user's history.
 
     With n_ij(k) the number of training histories in which item j comes k places after item i,
 
         N_ij = sum over k = 1..window of (n_ij(k) + backward_weight n_ji(k)) / k^distance_power
         score_j = sum over the last items i of (1 + p_i)^-place_power N_ij / (sum over j' of N_ij' + smoothing)
 
-    where p_i is the number of items after i in the history, and the last items are the latest `last_items` of it.
+    where the last items are the latest `last_items` items of the user's history, and p_i is the number of items that
+    follow i in it.
 
     Args:
-        window: largest distance at which one item counts as coming after another.
-        distance_power: decay of the weight of a succession by its distance; 0 weights all distances equally.
-        last_items: number of latest items of a history that are used.
-        place_power: decay of the weight of an item by its place from the end of the history.
-        smoothing: constant that is added to the sum of the successions of an item in the history. The larger it is, the
-            less weight items with few ratings have.
-        backward_weight: weight of the histories in which j comes before i. With 0, only later items count; with 1, only
-            the distance matters and not the order.
+        window: largest distance, in places, at which one item counts as coming after another.
+        distance_power: power with which the weight of a pair of items decays with their distance; 0 weights all
+            distances equally.
+        last_items: number of items at the end of the history that are used.
+        place_power: power with which the weight of an item of the history decays with the number of items after it.
+        smoothing: constant that is added to the sum over j'. The larger it is, the less influence an item i with few
+            ratings has.
+        backward_weight: weight of the histories in which j comes before i. With 0, only histories in which j comes
+            after i count; with 1, only the distance of i and j matters, not their order.
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
         popularity_by: see `ReadsHistories`.
@@ -78,16 +81,16 @@ class Markov(ItemToItem):
         self.backward_weight = backward_weight
 
     def history_weights(self, history: History) -> np.ndarray:
-        """See `WeighsHistories.history_weights`: by the place from the end, and 0 before the last items."""
+        """See `WeighsHistories.history_weights`; (1 + p)^-place_power with p later items, 0 unless p < `last_items`."""
         places = history.places_from_the_end
         return np.where(places < self.last_items, (1.0 + places) ** -self.place_power, 0).astype(np.float32)
 
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """See `WeighsHistories.history_matrix`; has no elements for items before the last ones, whose weight is 0."""
+        """See `WeighsHistories.history_matrix`; stores only the latest `last_items` items, as other weights are 0."""
         return super().history_matrix(history.latest(self.last_items), n_items)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Count successions.
+        """Count how often items follow each other, and normalise the counts.
 
         Raises:
             UserError: the counts do not fit in memory.

@@ -23,8 +23,8 @@ COPIES_OF_LOGITS = 3  # logits, gradients and the softmax
 def available_bytes() -> int:
     """Return an estimate of the free memory in bytes.
 
-    On Linux it is `MemAvailable` of /proc/meminfo, or what the limits of a container or a Slurm job leave if that is
-    less. Elsewhere it is all of the machine's memory, used or free.
+    On Linux, it is the smaller of `MemAvailable` in /proc/meminfo and what the memory limits of a container or a Slurm
+    job leave. Elsewhere, it is the machine's whole memory, whether used or free.
     """
     if MEMINFO.is_file():
         fields = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
@@ -33,7 +33,10 @@ def available_bytes() -> int:
 
 
 def _left_by_groups() -> Iterator[int]:
-    """Yield the bytes that each limited control group (version 2) of this process leaves; file caches count as free."""
+    """Yield the free bytes of each control group (cgroup v2) of this process that has a memory limit.
+
+    File caches count as free.
+    """
     names = [line.removeprefix("0::/") for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::/")]
     for name in names:
         for folder in (GROUPS / name, *(GROUPS / name).parents):
@@ -49,8 +52,8 @@ def check_memory(n_bytes: int, subject: str, advice: str) -> None:
 
     Args:
         n_bytes: peak memory of the computation, in bytes.
-        subject: subject of the error message, which names what needs the memory.
-        advice: what to do if the computation does not fit.
+        subject: what needs the memory, as the subject of the error message.
+        advice: what to do if the computation does not fit, for the error message.
 
     Raises:
         UserError: the computation does not fit.
@@ -83,13 +86,13 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
 
 
 def check_weights(n_weights: int, model: Recommender) -> None:
-    """Check that training float32 weights with Adam, and storing checkpoints, fits in memory.
+    """Check that there is enough memory to train a number of float32 weights with Adam and to store checkpoints.
 
     Activations are not counted: their size depends on the model, and they are in the memory of the training device.
 
     Args:
         n_weights: number of weights.
-        model: the model, whose hyperparameters determine the number of weights.
+        model: the model to train. If the training does not fit, the error message advises lowering the model's widths.
 
     Raises:
         UserError: the training does not fit.
@@ -103,12 +106,14 @@ def check_weights(n_weights: int, model: Recommender) -> None:
 
 
 def check_layers(n_items: int, hidden_dim: int, batch_size: int) -> None:
-    """Check that the training of two float32 layers, one from all items and one to all items, fits in memory.
+    """Check that there is enough memory to train a layer that reads all items and another layer that scores all items.
+
+    The weights are in single precision.
 
     Args:
         n_items: size of the catalogue.
-        hidden_dim: width of the hidden layers.
-        batch_size: number of users in a step, each with logits of all items.
+        hidden_dim: number of outputs of the first layer, and of inputs of the second.
+        batch_size: number of users in a training step, each with logits of all items.
 
     Raises:
         UserError: the training does not fit.

@@ -1,8 +1,8 @@
-"""Matrix factorisation with biases: the product of a user's and an item's vector, plus a bias of each.
+"""Matrix factorisation with biases: the inner product of a user's and an item's vector, plus the bias of each.
 
-Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 4,
-trained for ranking; Rendle, Krichene, Zhang and Anderson, "Neural Collaborative Filtering vs. Matrix Factorization
-Revisited", RecSys 2020, showed that it is a strong baseline.
+The model is equation 4 of Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE
+Computer 2009, trained for ranking. Rendle, Krichene, Zhang and Anderson, "Neural Collaborative Filtering vs. Matrix
+Factorization Revisited", RecSys 2020, showed that this is a strong baseline.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from recsys.models.neural.fold_in import FoldsIn
 class MFModule(EmbeddingModule):
     """Logit = b_u + b_i + p_u . q_i, with biases b, the user's vector p_u and the item's vector q_i.
 
-    With `loss=squared`, this is the difference between a rating and the mean training rating.
+    With `loss=squared`, the logit predicts the difference between a rating and the mean training rating.
     """
 
     shards_users = True
@@ -53,11 +53,11 @@ class MFModule(EmbeddingModule):
         return dot(self.dropout(self.users(queries.users)), rows_of(self.items, items)) + biases
 
     def user_embeddings(self) -> Tensor:
-        """Return p_u, (n_users, d)."""
+        """Return the users' vectors p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """Return q_i, (n_items, d)."""
+        """Return the items' vectors q_i, (n_items, d)."""
         return self.items.weight
 
 
@@ -68,12 +68,13 @@ class MF(FoldsIn, ScoresByProducts):
         embedding_dim: length of the vectors.
         init_std: standard deviation of the vectors' initial values.
         dropout: dropout rate of the users' vectors.
-        rowwise: whether a step updates only the rows of the users and items in its batch (`RowwiseAdamW`), so that its
-            cost does not depend on the number of users; for objectives that do not score the whole catalogue.
+        rowwise: whether a step updates only the vectors of the users and items in its batch (`RowwiseAdamW`), so that
+            the cost of a step does not depend on the number of users. Not possible with losses that score the whole
+            catalogue.
         **training: see `FoldsIn`.
 
     Raises:
-        UserError: a value is not allowed, or `rowwise` is not possible with the loss or the optimiser.
+        UserError: a value is not allowed, or `rowwise` is not possible with the given loss or optimiser.
     """
 
     module: MFModule
@@ -106,13 +107,16 @@ class MF(FoldsIn, ScoresByProducts):
 
     @torch.inference_mode()
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`; returns p_u, 1, and b_u plus the mean rating (0 if the model ranks)."""
+        """See `ScoresByProducts.user_vectors`; a vector is [p_u, 1, b_u + m].
+
+        m is the mean training rating if the model predicts ratings, and 0 if it ranks.
+        """
         users = self.module.batch(query).users
         biases = self.module.user_bias(users) + self.rating_mean
         return torch.cat([self.module.users(users), torch.ones_like(biases), biases], dim=1).cpu().numpy()
 
     @torch.inference_mode()
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`; returns q_i, b_i and 1."""
+        """See `ScoresByProducts.item_vectors`; a vector is [q_i, b_i, 1]."""
         biases = self.module.item_bias.weight
         return torch.cat([self.module.items.weight, biases, torch.ones_like(biases)], dim=1).cpu().numpy()

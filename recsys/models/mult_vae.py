@@ -20,11 +20,11 @@ from recsys.models.neural.variational import VariationalAutoencoder
 class AnnealedELBO(ByUser):
     """Multinomial log likelihood of a user's items minus beta KL(q(z | x) || N(0, I)): the paper's equation 6.
 
-    The loss is the negative of this, averaged over users. beta grows linearly from 0 to `kl_weight`, as in section
-    2.2.2.
+    The loss is the negative of this objective, averaged over users. During training, beta grows linearly from 0 to
+    `kl_weight`, as in section 2.2.2.
 
     Args:
-        kl_weight: the largest beta.
+        kl_weight: final value of beta.
         annealing_steps: number of optimisation steps over which beta grows.
     """
 
@@ -35,7 +35,7 @@ class AnnealedELBO(ByUser):
         self.annealing_steps = annealing_steps
 
     def loss(self, module: MultVAEModule, batch: QueryBatch) -> Tensor:
-        """See `Objective.loss`; also counts the step in `n_steps` of the module."""
+        """See `Objective.loss`; also increments `n_steps` of the module."""
         mean, log_variance = module.posterior(batch)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         log_likelihood = multinomial_log_likelihood(module.logits(module.decode(z)), batch.history)
@@ -52,7 +52,7 @@ class MultVAEModule(HistoryModule):
     vector, scaled to unit length. When users are scored, z is mu.
 
     Attributes:
-        n_steps: float32 () number of training steps taken, which determines beta in `AnnealedELBO`.
+        n_steps: float32 scalar, number of training steps taken so far; it determines beta in `AnnealedELBO`.
     """
 
     n_steps: Tensor
@@ -74,7 +74,7 @@ class MultVAEModule(HistoryModule):
         self.register_buffer("n_steps", torch.zeros(()))
 
     def posterior(self, queries: QueryBatch) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance of z, (B, latent_dim) each."""
+        """Return the mean and the log variance of z given the histories, (B, latent_dim) each."""
         history = queries.history
         x = self.dropout(history.unit_weights)  # (P,)
         hidden = torch.tanh(history.pooled(self.items.weight, x) + self.bias)
@@ -82,23 +82,26 @@ class MultVAEModule(HistoryModule):
         return mean, log_variance
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return the hidden layer of the decoder, (B, hidden_dim)."""
+        """Return the hidden layer of the decoder, tanh(V z + c), (B, hidden_dim)."""
         return torch.tanh(self.from_latent(z))
 
     def logits(self, decoded: Tensor) -> Tensor:
-        """Return logits of all items, (B, n_items), given the result of `decode`."""
+        """Return the logits of all items, (B, n_items), given the result of `decode`."""
         return self.output(decoded)
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return the decoder's hidden layer at the posterior mean, in the space of the rows of W: (B, hidden_dim)."""
+        """Return the hidden layer of the decoder for z = mu, (B, hidden_dim).
+
+        Its inner products with the rows of W, plus b, are the logits.
+        """
         return self.decode(self.posterior(queries)[0])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items at the posterior mean, (B, n_items); `items` is ignored."""
+        """Return the logits of all items for z = mu, (B, n_items); `items` is ignored."""
         return self.logits(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:
-        """Return W, (n_items, hidden_dim)."""
+        """Return the weights W of the output layer, (n_items, hidden_dim)."""
         return self.output.weight
 
 
@@ -108,7 +111,7 @@ class MultVAE(VariationalAutoencoder):
     Args:
         kl_weight: see `AnnealedELBO`.
         annealing_steps: see `AnnealedELBO`.
-        loss: `elbo`.
+        loss: `elbo`, the only choice.
         **model: see `VariationalAutoencoder`.
 
     Raises:

@@ -1,7 +1,8 @@
 """Neural collaborative filtering: GMF, MLP and their fusion, NeuMF.
 
 He, Liao, Zhang, Nie, Hu and Chua, "Neural Collaborative Filtering", WWW 2017. Equations are numbered as in the paper.
-Modules return logits, and the paper's sigmoid is applied in the log loss; both rank items in the same order.
+Modules return logits; the paper's sigmoid is applied in the log loss. Logits rank items in the same order as their
+sigmoids.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 class GMFModule(EmbeddingModule):
     """Generalised matrix factorisation: phi = p_u * q_i, elementwise, and logit = h . phi + c (equations 8 and 9).
 
-    The bias c is not in the paper but in the authors' release.
+    The bias c is not in the paper, but in the code that the authors released.
     """
 
     shards_users = True
@@ -54,11 +55,11 @@ class GMFModule(EmbeddingModule):
         return dot(weighted, rows_of(self.items, items)) + self.output.bias
 
     def user_embeddings(self) -> Tensor:
-        """Return p_u, (n_users, d)."""
+        """Return the user embeddings p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """Return h * q_i, (n_items, d): its dot product with p_u is the logit less the bias."""
+        """Return h * q_i, (n_items, d); the inner product of such a vector with p_u is the logit minus the bias c."""
         return self.items.weight * self.output.weight
 
 
@@ -82,7 +83,7 @@ class MLPModule(EmbeddingModule):
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`.
 
-        The first layer is linear in [p_u; q_i], so its user half is computed once per user and shared by all items.
+        The first layer is linear in [p_u; q_i], so its product with p_u is computed once per user for all items.
         """
         user_weight, item_weight = self.first.weight.chunk(2, dim=1)
         user_half = F.linear(self.users(queries.users), user_weight, self.first.bias)  # (B, h)
@@ -93,18 +94,19 @@ class MLPModule(EmbeddingModule):
         return self.output(self.dropout(z)).squeeze(-1)
 
     def user_embeddings(self) -> Tensor:
-        """Return p_u, (n_users, d)."""
+        """Return the user embeddings p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """Return q_i, (n_items, d)."""
+        """Return the item embeddings q_i, (n_items, d)."""
         return self.items.weight
 
 
 class NeuMFModule(EmbeddingModule):
-    """GMF and MLP, each with its own embeddings, joined in the output layer (equation 12).
+    """GMF and MLP, each with its own embeddings, share one output layer (equation 12).
 
-    That layer is linear in [phi_GMF; phi_MLP], so its logit is the sum of the two parts' logits.
+    The output layer is linear in [phi_GMF; phi_MLP], so its logit is the sum of the logits of the two parts, GMF and
+    MLP.
     """
 
     shards_users = True
@@ -126,30 +128,31 @@ class NeuMFModule(EmbeddingModule):
             _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`; adds the logits of both parts."""
+        """See `NeuralModule.forward`; a logit is the sum of those of GMF and MLP."""
         return self.gmf(queries, items) + self.mlp(queries, items)
 
     def user_embeddings(self) -> Tensor:
-        """Return the embeddings of both parts side by side, (n_users, d)."""
+        """Return the user embeddings of GMF and MLP side by side, (n_users, d)."""
         return torch.cat([self.gmf.user_embeddings(), self.mlp.user_embeddings()], dim=1)
 
     def item_embeddings(self) -> Tensor:
-        """Return the embeddings of both parts side by side, (n_items, d)."""
+        """Return the item embeddings of GMF and MLP side by side, (n_items, d)."""
         return torch.cat([self.gmf.item_embeddings(), self.mlp.item_embeddings()], dim=1)
 
     @torch.no_grad()
     def start_from(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float) -> None:
-        """Copy two trained parts, with the output weights [alpha h_GMF; (1 - alpha) h_MLP] (equation 13).
+        """Copy the weights of a trained GMF and a trained MLP into this module.
 
-        Biases of the output layers are weighted like h.
+        The weights of the output layer become [alpha h_GMF; (1 - alpha) h_MLP] (equation 13). The biases of the two
+        output layers are multiplied by the same factors, alpha and 1 - alpha.
 
         Args:
-            gmf: trained `GMFModule` of the same sizes.
-            mlp: trained `MLPModule` of the same sizes.
+            gmf: trained `GMFModule` with layers of the same sizes as in this module.
+            mlp: trained `MLPModule` with layers of the same sizes as in this module.
             alpha: weight of the GMF part, from 0 to 1.
 
         Raises:
-            RuntimeError: the sizes of a part differ.
+            RuntimeError: the layers of `gmf` or `mlp` have other sizes.
         """
         for part, trained, weight in ((self.gmf, gmf, alpha), (self.mlp, mlp, 1 - alpha)):
             part.load_state_dict(trained.state_dict())
@@ -161,8 +164,8 @@ class GMF(FoldsIn):
     """Generalised matrix factorisation; see `GMFModule`.
 
     Args:
-        embedding_dim: length of the vectors, the paper's number of predictive factors.
-        dropout: dropout rate of the users' vectors; the paper uses no dropout.
+        embedding_dim: length of the embeddings, which the paper calls the number of predictive factors.
+        dropout: dropout rate of the user embeddings; the paper uses no dropout.
         **training: see `FoldsIn`.
 
     Raises:
@@ -184,10 +187,11 @@ class GMF(FoldsIn):
 
 
 class MLP(FoldsIn):
-    """Multi-layer perceptron; see `MLPModule`.
+    """Multi-layer perceptron on the embeddings of the user and the item; see `MLPModule`.
 
     Args:
-        hidden_dims: layer widths, from the concatenated embeddings to the predictive factors (the paper's tower).
+        hidden_dims: widths of the layers (the paper's tower). The first is the width of the concatenated embeddings,
+            the last that of the layer before the output.
         dropout: dropout rate of the hidden layers; the paper uses no dropout.
         **training: see `FoldsIn`.
 
@@ -210,27 +214,29 @@ class MLP(FoldsIn):
 
 
 class NeuMF(FoldsIn):
-    """Neural matrix factorisation, the model of `model=ncf`; see `NeuMFModule`.
+    """Neural matrix factorisation, which the command line calls `model=ncf`; see `NeuMFModule`.
 
     Args:
-        embedding_dim: length of the GMF part's vectors, the paper's number of predictive factors.
-        hidden_dims: layer widths of the MLP part, see `MLP`.
-        embedding_dropout: dropout rate of the users' vectors in the GMF part.
-        dropout: dropout rate of the MLP part's hidden layers.
-        pretrained_gmf: run directory of a `GMF` on the same split whose weights initialise the GMF part; requires
-            `pretrained_mlp`.
-        pretrained_mlp: run directory of an `MLP` on the same split; requires `pretrained_gmf`.
-        alpha: weight of the pretrained GMF part in the output layer; the paper uses 0.5. None chooses the best of
-            `ALPHAS` on validation, and 0.5 without validation. It has no effect without pretrained parts.
+        embedding_dim: length of the embeddings of the GMF part, which the paper calls the number of predictive factors.
+        hidden_dims: widths of the layers of the MLP part; see `MLP`.
+        embedding_dropout: dropout rate of the user embeddings of the GMF part.
+        dropout: dropout rate of the hidden layers of the MLP part.
+        pretrained_gmf: directory of a run that trained a `GMF` on the same split. Its weights initialise the GMF part.
+            Requires `pretrained_mlp`.
+        pretrained_mlp: directory of a run that trained an `MLP` on the same split. Its weights initialise the MLP part.
+            Requires `pretrained_gmf`.
+        alpha: weight of the pretrained GMF part in the output layer; the paper uses 0.5. With None, the best of
+            `ALPHAS` on validation is chosen, or 0.5 if there is no validation set. It has no effect without
+            `pretrained_gmf` and `pretrained_mlp`.
         **training: see `FoldsIn`.
 
     Raises:
-        UserError: a value is not allowed, only one of the pretrained runs is given, or `hidden_dims` has fewer than two
-            widths or an odd first width.
+        UserError: a value is not allowed, only one of the pretrained runs is given, `hidden_dims` has fewer than two
+            widths, or the first width is odd.
 
     Attributes:
-        chosen_alpha: `alpha`, or what validation chose in its place; None without pretrained parts, or if 0.5 was used
-            for want of validation.
+        chosen_alpha: `alpha` or, if that is None, the weight that validation chose. None if the model was not
+            initialised from pretrained runs, or if 0.5 was used because there was no validation set.
     """
 
     module: NeuMFModule
@@ -274,8 +280,8 @@ class NeuMF(FoldsIn):
         """Start from the pretrained GMF and MLP if both are given, unless training continues from an earlier NeuMF.
 
         Raises:
-            UserError: a pretrained run has no saved model, or its model is of another kind, was trained on other data
-                or another split, or has other sizes.
+            UserError: a pretrained run has no saved model, or its model is of another class, was trained on other data
+                or another split, or has layers of other sizes.
         """
         if self.pretrained_gmf is None or self.pretrained_mlp is None or self.earlier is not None:
             return
@@ -292,7 +298,7 @@ class NeuMF(FoldsIn):
             ) from error
 
     def for_refit(self) -> Self:
-        """See `NeuralRecommender.for_refit`; alpha is chosen once, and the refit uses it."""
+        """See `NeuralRecommender.for_refit`; the refit uses the alpha that this model chose."""
         model = super().for_refit()
         model.chosen_alpha = self.chosen_alpha
         return model
@@ -309,7 +315,7 @@ class NeuMF(FoldsIn):
             self.chosen_alpha = float(arrays["chosen_alpha"])
 
     def _best_alpha(self, gmf: NeuralModule, mlp: NeuralModule, valid: Holdout) -> float:
-        """Return the alpha with which the two parts together have the best monitored metric on validation."""
+        """Return the value in `ALPHAS` with which GMF and MLP together have the best monitored metric on validation."""
         monitor = self.objective().monitor
         measured: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {alpha: [] for alpha in ALPHAS}
         for rows in batches(valid, np.arange(valid.n_queries)):
@@ -326,10 +332,10 @@ class NeuMF(FoldsIn):
 
 
 class _Fused:
-    """Scores by alpha times the scores of one module plus 1 - alpha times those of another, and a constant.
+    """Scores by alpha * GMF + (1 - alpha) * MLP + constant.
 
-    Each module scores only once, for a caller that repeats its query with other values of `alpha`. `score` and
-    `predict` share the stored scores, so a caller must use only one of them.
+    Each module scores only once, and its scores are stored: a caller repeats the same query with other values of
+    `alpha`. `score` and `predict` share the stored scores, so a caller must use only one of the two methods.
     """
 
     alpha: float
@@ -359,7 +365,10 @@ def _hidden_layer(width_in: int, width_out: int) -> nn.Linear:
 
 
 def _init_output(output: nn.Linear, fan_in: int) -> None:
-    """Draw weights as the release does (lecun_uniform), with a variance of 1 / fan_in."""
+    """Initialise an output layer as the authors' release does (lecun_uniform).
+
+    Weights are drawn with a variance of 1 / `fan_in`, and the bias is 0.
+    """
     limit = (3 / fan_in) ** 0.5
     nn.init.uniform_(output.weight, -limit, limit)
     nn.init.zeros_(output.bias)
@@ -373,14 +382,14 @@ def _check_tower(hidden_dims: list[int]) -> None:
 
 
 def _pretrained(run: str, train: Dataset) -> NeuralModule:
-    """Return the module of a run with the weights that were trained on exactly these interactions.
+    """Return the module of a run, with weights that were trained on exactly the interactions in `train`.
 
-    A run holds two sets of weights: those selected by validation and those of the refit. The refit was trained on the
-    validation ratings, so a training that started from its weights would have validation metrics that are too good.
+    A run holds two sets of weights: those selected by validation, and those of the refit. The refit was trained on the
+    validation ratings too, so a training that started from its weights would have validation metrics that are too good.
 
     Raises:
-        UserError: the run has no saved model, its model is not a deep one, or neither set of weights was trained on
-            these interactions.
+        UserError: the run has no saved model, its model is not a deep model, or neither set of weights was trained on
+            exactly these interactions.
     """
     model = load(Path(run) / "model")
     if not isinstance(model, NeuralRecommender):

@@ -1,4 +1,4 @@
-"""The largest weights of each row, which neighbourhood models and random walks store as sparse matrices."""
+"""Selects the largest weights in each row of a matrix; neighbourhood models and random walks store only these."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of e
 
 
 def largest(values: np.ndarray, k: int) -> sparse.csr_matrix:
-    """Return the k largest values of each row, less those that are not above zero, as CSR (B, n).
+    """Return the k largest values of each row, leaving out values that are not above zero.
 
     Args:
         values: float32 (B, n).
-        k: number of values of each row; which of several equal values are chosen is arbitrary.
+        k: largest number of values per row. The choice among equal values is arbitrary.
+
+    Returns:
+        CSR float32 (B, n).
     """
     n_rows, n = values.shape
     k = min(k, n)
@@ -29,6 +32,11 @@ def largest(values: np.ndarray, k: int) -> sparse.csr_matrix:
 
 def check_neighbours(n: int, k: int, subject: str) -> None:
     """Check that k neighbours for each of n users or items fit in memory.
+
+    Args:
+        n: number of users or items.
+        k: number of neighbours of each.
+        subject: what needs the memory, as the subject of the error message.
 
     Raises:
         UserError: the neighbours do not fit.

@@ -1,4 +1,4 @@
-"""A check of the data of models that read the order of interactions."""
+"""A check of training data, for models that read the order of interactions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from recsys.errors import UserError
 
 
 def require_order(train: Dataset, model: str) -> None:
-    """Check that the order of training interactions is known.
+    """Check that training interactions have times, so that their order is known.
 
     Args:
         train: the training interactions.

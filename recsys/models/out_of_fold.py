@@ -1,7 +1,8 @@
-"""Out-of-fold features: training ratings described by what was learned from the other folds of the ratings.
+"""Out-of-fold features: the features of a training rating are learned from the other folds of the ratings.
 
-Wolpert, "Stacked Generalization", Neural Networks 1992. The features of a training rating are then about as inexact as
-those of an unseen rating, or slightly more so, since one fold is missing and counts are slightly smaller.
+Wolpert, "Stacked Generalization", Neural Networks 1992. Because they do not depend on the rating itself, the features
+of a training rating are about as inexact as those of an unseen rating. They are slightly less exact, since they are
+learned from fewer ratings, and counts are slightly smaller.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from recsys.progress_bar import ProgressBar
 
 
 def assign_folds(n_ratings: int, n_folds: int, seed: int) -> np.ndarray:
-    """Return a random fold for each rating, int64 (n_ratings,) from 0; sizes of folds differ by at most one."""
+    """Assign each rating to a random fold; the sizes of the folds differ by at most one.
+
+    Returns:
+        int64 (n_ratings,) folds, numbered from 0.
+    """
     return np.random.default_rng(seed).permutation(n_ratings) % n_folds
 
 
@@ -31,8 +36,9 @@ def out_of_fold_features(
         train: the ratings.
         n_folds: number of folds.
         seed: seed of the assignment to folds.
-        describe: function that learns from ratings (those of the other folds), then returns the features of pairs
-            (those of the fold), a row each. The histories of the pairs are the ratings that it learns from.
+        describe: function that learns from its first argument, the ratings of all other folds, and returns a row of
+            features for each pair of user and item in its second argument, the ratings of one fold. The histories in
+            these pairs consist of the ratings of the other folds.
 
     Returns:
         One row per rating, in the order of the training ratings.
@@ -48,7 +54,10 @@ def out_of_fold_features(
 
 
 def _folds(train: Dataset, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, Dataset]]:
-    """Yield the positions of each fold's ratings, int64 (m,), and the other folds, with a fingerprint of their own."""
+    """Yield, for each fold, the positions of its ratings, int64 (m,), and the ratings of all other folds.
+
+    The fingerprint of the other ratings identifies the fold that is missing.
+    """
     fold_of = assign_folds(len(train), n_folds, seed)
     for fold in range(n_folds):
         others = train.select(fold_of != fold)

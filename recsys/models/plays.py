@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class WeighsPlays(WeighsHistories):
     """A model that can weight interactions by plays, both in training and in the histories of queries.
 
-    In a history without plays, such as the list of a new user, each item counts as played once.
+    In a history without plays, such as that of a new user who lists items, each item counts as played once.
 
     Args:
         play_weight: the paper's alpha: an interaction has the weight 1 + play_weight * plays, so 0 weights all
@@ -43,18 +43,18 @@ class WeighsPlays(WeighsHistories):
         self.play_scale = play_scale
 
     def history_weights(self, history: History) -> np.ndarray:
-        """Return the weight of each interaction by recency and plays, float32 (n,)."""
+        """Return the weight of each interaction, float32 (n,): its weight by recency times its weight by plays."""
         return super().history_weights(history) * self._play_weights(history)
 
     def weights_graph(self, length: int) -> HistoryWeights:
-        """See `WeighsHistories.weights_graph`; the weights by plays are multiplied with those by recency."""
+        """See `WeighsHistories.weights_graph`; a weight is the weight by recency times the weight by plays."""
         from recsys.models.graphs import HistoryWeights  # torch
 
         by_recency = super().weights_graph(length)
         return HistoryWeights(by_recency.by_place.numpy(), by_recency.days, self.play_weight, self.play_scale)
 
     def training_matrix(self, train: Dataset) -> sparse.csr_matrix:
-        """Return the training interactions weighted by plays, float32 (n_users, n_items).
+        """Return the training interactions weighted by plays, CSR float32 (n_users, n_items).
 
         Raises:
             UserError: `play_weight` is above 0, but the data have no plays.
@@ -69,7 +69,10 @@ class WeighsPlays(WeighsHistories):
         return history.matrix(train.n_items, self._play_weights(history))
 
     def _play_weights(self, history: History) -> np.ndarray:
-        """Return the weight of each interaction by plays, float32 (n,); if plays are unknown, each counts as one."""
+        """Return the weight of each interaction by plays, float32 (n,).
+
+        In a history without plays, each interaction counts as one play.
+        """
         plays = np.ones(len(history.items), np.float32) if history.plays is None else history.plays
         if self.play_scale is not None:
             plays = np.log1p(plays / self.play_scale)

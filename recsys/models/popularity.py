@@ -1,4 +1,4 @@
-"""Popularity: ranks items by their number of ratings, the same for all users. A non-personalised baseline."""
+"""Popularity: ranks items by their number of ratings, in the same order for all users; a non-personalised baseline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recsys.models.base import FitContext, Recommender
 
 
 class Popularity(Recommender):
-    """Scores an item by its number of training ratings, which every model counts in `fit` (see `Scorer`)."""
+    """Scores an item by its number of training ratings, which every model counts in `fit` (see `Scorer.popularity`)."""
 
     popularity: np.ndarray  # float32 (n_items,)
 

@@ -1,4 +1,4 @@
-"""Popularity by context: after the first n interactions of users, around a time, or among users of equal attributes."""
+"""Popularity in a context: after users' first n interactions, at a moment, or among users with equal attributes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ DAY = 24 * HOUR
 
 
 def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
-    """Count the interactions of each item that are not among the first n of their user, for each n below `n_first`.
+    """For n = 0 to `n_first` - 1, count the interactions of each item that are not among the first n of their user.
 
-    For n above 0, `n_items` pseudo-counts in proportion to popularity are added.
+    For n above 0, pseudo-counts are added in proportion to popularity; over all items they sum to `n_items`.
 
     Args:
-        train: the interactions; without times their order is unknown, and each row is the plain popularity.
-        n_first: number of rows, for n = 0 to n_first - 1.
+        train: the interactions. If they have no times, their order is unknown, and all rows are the plain popularity.
+        n_first: number of rows of the result.
 
     Returns:
-        float32 (n_first, n_items), row n for histories of n interactions; row 0 is the plain popularity.
+        float32 (n_first, n_items). Row n is for users with histories of n interactions; row 0 is the plain popularity.
     """
     counts = np.tile(train.item_counts.astype(np.float64), (n_first, 1))
     if train.times is not None:
@@ -38,17 +38,17 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
 
 
 def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
-    """Count the interactions with each item up to each of at most 64 moments, weighted by recency.
+    """For each of at most 64 moments, count the interactions with each item up to that moment, weighted by recency.
 
-    Equally many interactions are between two moments, the last of which is the time of the last interaction.
+    Equally many interactions are between each moment and the next. The last moment is the time of the last interaction.
 
     Args:
         train: the interactions.
-        half_life: half-life, in days, of the weight of an interaction.
+        half_life: number of days after which the weight of an interaction has halved.
 
     Returns:
-        The moments, int64 (m,) Unix times in seconds, ascending, and the counts at each, float32 (m, n_items). Without
-        times, there is one moment, and all counts are zero.
+        The moments, int64 (m,) Unix times in seconds, ascending, and the counts at each moment, float32 (m, n_items).
+        If the interactions have no times, there is one moment, and all counts are zero.
     """
     if train.times is None:
         return np.zeros(1, np.int64), np.zeros((1, train.n_items), np.float32)
@@ -65,20 +65,22 @@ def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.
 
 
 def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Compute how much more popular items are in groups of users with equal attributes.
+    """Compute how much more popular each item is among users with the same attribute value than among all users.
 
-    An item's factor in a group is the share of the group's users who rated the item, damped by 300 average users,
-    divided by the share of all users who rated it. A user's factor is the product of the factors in the user's groups,
-    as if attributes were independent (naive Bayes).
+    Users with the same value of an attribute are a group. An item's factor in a group is the share of the group's users
+    who rated the item, divided by the share of all users who rated it. The first share is computed as if 300 average
+    users were added to the group. For a user, an item's factor is the product of its factors in all of the user's
+    groups, as if attributes were independent (naive Bayes).
 
     Args:
         train: the interactions.
-        columns: columns of the table of users; columns that the data lack are ignored.
+        columns: columns of the table of users, each an attribute; columns that the data lack are ignored.
 
     Returns:
-        The groups of each user as rows of the factors, int64 (n_users + 1, 1 + n_columns), and the factors, float32
-        (1 + n_groups, n_items). The last row of the groups is that of unknown users. Row 0 of the factors is 1 for all
-        items; all users have it in column 0, and users with a missing value and unknown users in other columns.
+        Two arrays, `groups` and `factors`. `groups`, int64 (n_users + 1, 1 + n_columns), holds each user's groups, as
+        rows of `factors`; its last row is that of unknown users. `factors`, float32 (1 + n_groups, n_items), holds the
+        factors of each group. Row 0 of `factors` belongs to no group and is 1 for all items. `groups` refers to it in
+        column 0 for all users, and in the other columns for unknown users and for users without the attribute.
     """
     frame = train.user_frame
     groups = [np.zeros(train.n_users + 1, np.int64)]
@@ -100,6 +102,6 @@ def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, n
 
 
 def standardised(counts: np.ndarray) -> np.ndarray:
-    """Return each row scaled to mean 0 and standard deviation 1, (n_rows, n_items); equal counts become zeros."""
+    """Scale each row (n_rows, n_items) to mean 0 and standard deviation 1; a row of equal counts becomes zeros."""
     spread = counts.std(axis=1, keepdims=True)
     return (counts - counts.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)

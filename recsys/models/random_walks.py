@@ -20,19 +20,20 @@ from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
 
 
 class RP3Beta(ItemToItem):
-    """Scores an item by the probability that a random walk from the user, via an item and another user, ends at it.
+    """Scores an item by random walks of three steps: from the user to a rated item, on to a user, and on to the item.
 
-    With n_i the number of users who rated item i and n_u the number of items that user u rated, the weight of item j
+    With n_i the number of users who rated item i, and n_u the number of items that user u rated, the weight of item j
     for an item i in the history is
 
         w_ij = sum_u n_i^(-alpha) n_u^(-alpha) n_j^(-beta), over the users u who rated both i and j.
 
-    With alpha = 1 and beta = 0, these are the probabilities of a step from i to a user and a further step to j.
+    With alpha = 1 and beta = 0, w_ij is the probability that a random step from i to a user and a further random step
+    to an item end at j.
 
     Args:
-        k: number of weights that are stored for each item in a history, the largest ones.
+        k: number of weights that are stored for each item i; the largest are stored.
         alpha: power of the transition probabilities. Smaller values reduce the influence of users with few items.
-        beta: power of the penalty on popular items; 0 is P3alpha.
+        beta: power of the penalty on popular items; with 0, the model is P3alpha.
         **history: see `WeighsHistories`.
 
     Raises:
@@ -48,7 +49,7 @@ class RP3Beta(ItemToItem):
         self.beta = beta
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Multiply the transition probabilities.
+        """Compute the weights as products of transition probabilities.
 
         Raises:
             UserError: the weights do not fit in memory.
@@ -61,13 +62,13 @@ class RP3Beta(ItemToItem):
 
 
 def _power(counts: np.ndarray, exponent: float) -> sparse.dia_matrix:
-    """Return the diagonal matrix of counts (n,) to a power, float32 (n, n); 0 for counts of 0."""
+    """Return a diagonal matrix, float32 (n, n), of counts (n,) raised to a power; counts of 0 remain 0."""
     powers = np.power(counts, exponent, where=counts > 0, out=np.zeros(len(counts)), dtype=np.float64)
     return sparse.diags(powers.astype(np.float32))
 
 
 def _largest_of_product(left: sparse.csr_matrix, right: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
-    """Return the k largest values in each row of left @ right, CSR (n, n), off the diagonal, block by block."""
+    """Return the k largest values off the diagonal in each row of left @ right, CSR (n, n), computed block by block."""
     n = left.shape[0]
     size = max(1, VALUES_PER_BLOCK // n)
     blocks = []

@@ -2,8 +2,9 @@
 
 Similarity is the correlation of residuals (ratings minus predictions of `Bias`), shrunk where few ratings are shared
 (Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering", ACM TKDD 2010, section 3.1). Instead
-of the k nearest, all neighbours with a positive correlation count, weighted by a power of it: Breese, Heckerman and
-Kadie, "Empirical Analysis of Predictive Algorithms for Collaborative Filtering", UAI 1998, section 2.1.3.
+of the k nearest neighbours, all neighbours with a positive correlation are used, weighted by a power of the
+correlation: Breese, Heckerman and Kadie, "Empirical Analysis of Predictive Algorithms for Collaborative Filtering", UAI
+1998, section 2.1.3.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ TINY = 1e-9  # prevents divisions by zero
 
 
 class ComparedRows(NamedTuple):
-    """Residuals of n users or items with which others are compared, each attribute CSR float32 (m, n).
+    """Residuals of n users (or n items), prepared for the comparison of other users (or items) with them.
 
-    For users, m is the number of items; for items, it is the number of users.
+    Each attribute is CSR float32 (m, n), with a column for each user (or item); m is the number of items (or users).
 
     Attributes:
-        residuals: the transposed residuals, with a column for each user or item.
-        squares: their squares.
-        rated: 1 at each rating.
+        residuals: the residuals.
+        squares: the squared residuals.
+        rated: 1 for each rating.
     """
 
     residuals: sparse.csr_matrix
@@ -43,7 +44,7 @@ class ComparedRows(NamedTuple):
 
     @classmethod
     def of(cls, rows: sparse.csr_matrix) -> Self:
-        """Convert residuals, CSR float32 (n, m)."""
+        """Build from residuals, CSR float32 (n, m), a row for each user (or item)."""
         residuals = rows.T.tocsr()
         return cls(residuals, _like(residuals, residuals.data**2), _ones(residuals))
 
@@ -64,11 +65,13 @@ class _RatingNeighbours(Bias):
         return sparse.csr_matrix((residuals, history.items, history.indptr), (len(history), len(self.item_bias)))
 
     def weights(self, rows: sparse.csr_matrix, others: ComparedRows) -> np.ndarray:
-        """Return the weight of n other rows for each row: the shrunk correlation to the power `amplification`.
+        """Return the weights of n other users (or items) for each of B users (or items).
+
+        A weight is the shrunk correlation to the power `amplification`.
 
         Args:
-            rows: CSR float32 (B, m) residuals.
-            others: residuals of the n other rows.
+            rows: CSR float32 (B, m) residuals of the B users (or items).
+            others: residuals of the n others.
 
         Returns:
             float32 (B, n); 0 where the correlation is negative or no ratings are shared.
@@ -83,19 +86,21 @@ class _RatingNeighbours(Bias):
 
 
 class RatingItemKNN(_RatingNeighbours):
-    """Predicts `Bias` plus a mean of the residuals in the history, weighted by how similarly two items are rated.
+    """Predicts a rating as the prediction of `Bias` plus a weighted mean of the residuals in the user's history.
+
+    Items of the history that users rate more similarly to the predicted item have larger weights.
 
     Args:
-        shrinkage: number of shared ratings at which a correlation is halved.
-        amplification: power to which positive correlations are raised; negative ones have no weight.
-        damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
+        shrinkage: the correlation of two items is halved if this many users rated both, and shrunk more if fewer did.
+        amplification: power to which positive correlations are raised; negative correlations get the weight 0.
+        damping: constant that is added to the sum of the weights, so that the mean shrinks towards zero.
         **bias: further arguments, see `Bias`.
 
     Raises:
         UserError: a value is not allowed.
 
     Attributes:
-        item_weights: float32 (n_items, n_items), symmetric, with a diagonal of 0.
+        item_weights: float32 (n_items, n_items) weights of all pairs of items, symmetric, with a diagonal of 0.
     """
 
     learned = (*Bias.learned, "item_weights")
@@ -120,7 +125,7 @@ class RatingItemKNN(_RatingNeighbours):
         return super()._score(query) + damped_mean(rows @ self.item_weights, weights, self.damping)
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
-        """See `Recommender._predict`; reads only the weights between a pair's item and the items in the history."""
+        """See `Recommender._predict`; reads only the weights between a pair's item and the items of the history."""
         rows = self.residual_matrix(pairs.query.history)
         predicted = Bias._predict(self, pairs)
         n_passes = 1 + pairs.query.history.lengths[pairs.rows].sum() // VALUES_PER_BLOCK
@@ -129,7 +134,12 @@ class RatingItemKNN(_RatingNeighbours):
         return predicted
 
     def _mean_residuals(self, rows: sparse.csr_matrix, items: np.ndarray) -> np.ndarray:
-        """Return the weighted mean of the residuals in each row (P, n_items) for one item each: float32 (P,)."""
+        """Return a weighted mean of the residuals in each row, float32 (P,).
+
+        Args:
+            rows: CSR float32 (P, n_items) residuals.
+            items: int (P,) predicted item of each row, which determines the weights.
+        """
         weights = self.item_weights[rows.indices, np.repeat(items, np.diff(rows.indptr))]
         ones = np.ones(rows.shape[1], np.float32)
         sums, totals = (_like(rows, values) @ ones for values in (rows.data * weights, weights))
@@ -137,14 +147,16 @@ class RatingItemKNN(_RatingNeighbours):
 
 
 class RatingUserKNN(_RatingNeighbours):
-    """Predicts `Bias` plus a mean of the residuals of other users, weighted by how similarly two users rate.
+    """Predicts a rating as the prediction of `Bias` plus a weighted mean of other users' residuals for the item.
 
-    The weights are computed from the history in the query, when ratings are predicted.
+    Users who rate items more similarly have larger weights. The weights are computed from the history in the query,
+    when ratings are predicted.
 
     Args:
-        shrinkage: number of shared ratings at which a correlation is halved.
-        amplification: power to which positive correlations are raised; negative ones have no weight.
-        damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
+        shrinkage: the correlation of two users is halved if both rated this many items, and shrunk more if they rated
+            fewer in common.
+        amplification: power to which positive correlations are raised; negative correlations get the weight 0.
+        damping: constant that is added to the sum of the weights, so that the mean shrinks towards zero.
         **bias: further arguments, see `Bias`.
 
     Raises:
@@ -166,7 +178,7 @@ class RatingUserKNN(_RatingNeighbours):
         return np.concatenate([self._score_block(query.between(start, start + size)) for start in starts])
 
     def _score_block(self, query: Query) -> np.ndarray:
-        """Score so few users that the weights of all training users for each, (B, n_users), fit in memory."""
+        """Score a block of users, so small that the weights of all training users, (B, n_users), fit in memory."""
         weights = self.weights(self.residual_matrix(query.history), self._others)
         known = np.flatnonzero(query.users >= 0)
         weights[known, query.users[known]] = 0  # a user is not their own neighbour
@@ -175,19 +187,22 @@ class RatingUserKNN(_RatingNeighbours):
 
     @cached_property
     def _others(self) -> ComparedRows:
-        """Return the training users; cached, since this takes longer than the rest of scoring one user."""
+        """Return the residuals of the training users, prepared for the comparison of other users with them.
+
+        The result is cached, since computing it takes longer than everything else in scoring one user.
+        """
         return ComparedRows.of(self.train_residuals)
 
 
 def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return a matrix with 1 at each stored value, including stored zeros."""
+    """Return a copy of a matrix in which each stored value, including stored zeros, is 1."""
     return _like(matrix, np.ones_like(matrix.data))
 
 
 def _like(matrix: sparse.csr_matrix, values: np.ndarray) -> sparse.csr_matrix:
-    """Return a matrix with other values at the same positions.
+    """Return a matrix with new values at the positions of the stored values of a matrix.
 
-    Unlike the method `power` of SciPy's matrices, this does not sort the indices of the matrix in place: they can be
-    the items of a history, whose order must not change.
+    Unlike the method `power` of SciPy's matrices, this does not sort the indices of the given matrix in place: they can
+    be the items of a history, whose order must not change.
     """
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)

@@ -1,4 +1,4 @@
-"""Rating profiles: vectors of how much more often, and how much higher, a user rates each genre and decade."""
+"""Rating profiles: how much more often and how much higher than average a user rates items of each genre and decade."""
 
 from __future__ import annotations
 
@@ -22,23 +22,27 @@ ITEM_DAMPING = 10.0  # number of ratings equal to the mean that are added to tho
 class RatingProfiles(LearnedArrays):
     """Transforms histories into rating profiles.
 
-    A profile has two columns for each genre and decade. The first is the share of the genre or decade in the user's
-    ratings minus its share in all ratings, where each rating is divided equally among the genres and the decade of its
-    item. The second is how much higher the user rates its items than others, in rating units: the sum, weighted by the
-    same shares, of the ratings' deviations from the item means, less the user's mean deviation, divided by the number
-    of the user's ratings. Both are damped towards 0, the profile of a user without a history.
+    Each rating is divided equally among the genres and the decade of its item. A profile has two numbers for each genre
+    or decade:
+
+    - a difference of shares: the share of the genre or decade in the user's ratings, minus its share in all ratings.
+    - a difference of ratings, in rating units: how much higher the user rates items of the genre or decade than other
+      items. Ratings are taken as deviations from the item means, minus the user's mean deviation. Their sum, weighted
+      by the share of the genre or decade in each item, is divided by the number of the user's ratings.
+
+    Both are damped towards 0. For a user without a history, they are 0.
 
     Attributes:
         facts: float32 (n_items, f) share of each genre and decade in each item; the shares of an item sum to 1. A
             missing genre or year counts as a value of its own.
-        average: float (f,) mean of `facts` over ratings.
+        average: float (f,) mean of `facts` over the ratings in `fit`.
         item_means: float64 (n_items,) damped mean rating of each item, see `damped_item_means`.
     """
 
     learned = ("facts", "average", "item_means")
 
     def fit(self, ratings: Dataset) -> Self:
-        """Learn the averages that users are compared with, and return the fitted object itself.
+        """Learn the averages with which users are compared, and return the fitted object itself.
 
         Raises:
             UserError: no item has a genre or a year.
@@ -52,10 +56,10 @@ class RatingProfiles(LearnedArrays):
         return self
 
     def transform(self, history: History) -> np.ndarray:
-        """Return the profiles of users with these histories (B rows), float32 (B, 2 f).
+        """Return the rating profiles of the users with these histories (B rows), float32 (B, 2 f).
 
-        The first f columns are differences of shares, the last f are differences of ratings, both in the order of the
-        columns of `facts`.
+        The first f columns are the differences of shares, the last f the differences of ratings, both in the order of
+        the columns of `facts`.
         """
         counts = history.lengths[:, None]  # (B, 1)
         frequencies = history.matrix(len(self.facts)) @ self.facts - counts * self.average
@@ -79,7 +83,7 @@ def has_genres_or_years(item_frame: pd.DataFrame) -> bool:
 
 
 def genres_and_decades(item_frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return which genres and decades items have.
+    """Return the names of all genres and decades, and a matrix of which items have them.
 
     Returns:
         Names (f,) such as `genres=War` and `year=1990s`, with `genres=?` and `year=?` for items without a known genre

@@ -1,7 +1,8 @@
-"""The base class of tree ensembles that regress ratings on features of users, items, times and other models.
+"""The base class of tree ensembles that regress ratings on features of the user, item and time of a rating.
 
-Predictions of other models are features too; training ratings get theirs out of fold (Wolpert, "Stacked
-Generalization", Neural Networks 1992).
+The features include predictions of other models. For a training rating, predictions and all other features that are
+learned from ratings are computed out of fold: they are learned without the rating (Wolpert, "Stacked Generalization",
+Neural Networks 1992).
 """
 
 from __future__ import annotations
@@ -65,31 +66,32 @@ class RatingTrees(Recommender):
     """Base class of tree ensembles that predict ratings: computes features, and fits trees to out-of-fold features.
 
     Args:
-        models: settings of the base models, whose predictions are features, by name: hyperparameters, with the class in
-            `_target_`.
-        texts: settings of encoders of the items' metadata by name, with the class in `_target_`.
-        embeddings: directory of a run on the same split, or of several runs that include one. A copy of its model is
-            fitted to the training ratings, and its embeddings are features. None uses no embeddings.
-        features: whether to use each group of columns, by its name in `GROUPS`; groups that are not named are used,
-            except those for which no item has metadata.
-        n_segments: number of segments by rating profiles.
+        models: the base models by name, whose predictions are features. Each is given by its hyperparameters, with the
+            class in `_target_`.
+        texts: encoders of the items' metadata by name, each given by its settings, with the class in `_target_`.
+        embeddings: directory of a run on the same split, or a directory of several runs, one of them on the same split.
+            A copy of the run's model is fitted to the training ratings, and its embeddings are features. With None, no
+            embeddings are used.
+        features: whether each group of columns is used, by name of the group (see `GROUPS`). Groups that are not named
+            are used, unless no item has the metadata that they need.
+        n_segments: number of segments, into which users are clustered by their rating profiles.
         n_folds: number of folds of the training ratings; the features of each fold are learned from the other folds.
-        later_ratings: whether features of a rating may use the user's ratings after it. They describe the user's mood
-            better, but no system has them when it recommends. Base models that know users by their codes, such as
-            `biased_mf`, are fitted to all ratings in any case.
-        interval: share of ratings that the intervals of `predict_intervals` must contain, such as 0.9; None learns no
-            intervals. Learning them takes 2 `n_folds` + 1 further fits of the trees.
+        later_ratings: whether the features of a rating may depend on ratings that the user gave after it. These
+            describe the user's mood better, but are not available when a system recommends. Base models that know users
+            by their codes, such as `biased_mf`, are fitted to all ratings in any case.
+        interval: share of ratings that the intervals of `predict_intervals` must contain, such as 0.9; with None, no
+            intervals are learned. Learning them takes 2 `n_folds` + 1 further fits of the trees.
         seed: seed of the folds and the trees.
 
     Raises:
-        UserError: a value is not allowed, a group does not exist, there are fewer than two folds, or the interval is
-            not between 0 and 1.
+        UserError: a value is not allowed, `features` names a group that does not exist, `n_folds` is below 2, or
+            `interval` is not between 0 and 1.
 
     Attributes:
-        base_models: fitted base models by name, with the model of `embeddings` under the name `embeddings`.
+        base_models: fitted base models by name; the model of `embeddings` has the name `embeddings`.
         groups: fitted groups of features.
         trees: pipeline of preprocessing and fitted trees.
-        margins: half-widths of prediction intervals; None without `interval`.
+        margins: predicts the half-widths of prediction intervals; None without `interval`.
     """
 
     predicts_ratings = True
@@ -142,11 +144,11 @@ class RatingTrees(Recommender):
         return model.fit(train, context=context)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Fit the base models, with early stopping by `valid`, then the trees to out-of-fold features.
+        """Fit the base models, with early stopping on `valid`, and then fit the trees to out-of-fold features.
 
         Raises:
-            UserError: a base model is an ensemble of trees, or the run of `embeddings` has no embeddings or was trained
-                on another split.
+            UserError: a base model is an ensemble of trees itself, or the run in `embeddings` has no embeddings or was
+                trained on another split.
         """
         missing = sorted(group for group in _undescribed_groups(train.item_frame) if self._uses(group))
         if missing:
@@ -173,7 +175,7 @@ class RatingTrees(Recommender):
             self.margins = Margins(self.interval).fit(self.trees, frame, train.ratings, fold_of)
 
     def _score(self, query: Query) -> np.ndarray:
-        """Return predicted ratings, as if items were rated at the time of the user's last rating."""
+        """See `Recommender._score`; predicts ratings as if given at the time of the user's last rating."""
         n_items = len(self.popularity)
         size = max(1, PAIRS_PER_PASS // n_items)
         scores = np.empty((len(query), n_items), np.float32)
@@ -193,10 +195,11 @@ class RatingTrees(Recommender):
         """Predict intervals that contain the share `interval` of ratings; see `recsys.models.conformal`.
 
         Returns:
-            The lower and the upper ends, float32 (P,) each, in rating units and within the scale.
+            The lower and the upper ends of the intervals, float32 (P,) each, in rating units and within the rating
+            scale.
 
         Raises:
-            UserError: the model learned no intervals.
+            UserError: the model was fitted with `interval=None`.
         """
         if self.margins is None:
             raise UserError("The model must be trained with intervals (got interval=None): give model.interval=0.9.")
@@ -207,26 +210,27 @@ class RatingTrees(Recommender):
         return low, high
 
     def feature_frame(self, pairs: Pairs) -> pd.DataFrame:
-        """Return the features of pairs that are not among the training ratings, a row each.
+        """Return a row of features for each pair; see `recsys.models.feature_groups.feature_frame`.
 
-        See `recsys.models.feature_groups.feature_frame`; the features of training ratings would contain the ratings.
+        No pair may be among the training ratings, whose features would contain the rating itself.
         """
         return self._describe(self.groups, pairs)
 
     def feature_names(self, pairs: Pairs) -> dict[str, list[str]]:
         """Return the names of the features in each group, by name of the group.
 
-        They are found by transforming pairs, since names can depend on the data.
+        Args:
+            pairs: any pairs. The names are those of the columns computed for them, since names can depend on the data.
         """
         return {group.name: group.transform(pairs).columns.tolist() for group in self.groups}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; scikit-learn's trees can only be stored as a pickle."""
+        """See `Recommender.arrays`; returns one array that holds a pickle, since scikit-learn's trees require it."""
         state = {name: getattr(self, name) for name in STATE}
         return {"state": np.frombuffer(pickle.dumps(state), np.uint8)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`; `load` has checked that the file is trusted."""
+        """See `Recommender.restore`; unpickles, which is safe only because `load` has required `trusted`."""
         vars(self).update(pickle.loads(arrays["state"].tobytes()))  # noqa: S301
 
     def _describe(self, groups: Sequence[Group], pairs: Pairs) -> pd.DataFrame:
@@ -248,7 +252,7 @@ class RatingTrees(Recommender):
         return base_models
 
     def _item_and_user_groups(self, train: Dataset, context: FitContext) -> Sequence[Group]:
-        """Return fitted groups that do not depend on ratings, so that all folds share them."""
+        """Return the fitted groups of those features that do not depend on ratings; all folds share these groups."""
         groups: dict[str, Group] = {
             "demographics": Demographics(),
             "genres": Genres(),
@@ -258,7 +262,7 @@ class RatingTrees(Recommender):
         return [group.fit(train) for name, group in groups.items() if self._uses(name)]
 
     def _learned_groups(self, train: Dataset, base_models: Mapping[str, Recommender]) -> dict[str, Group]:
-        """Return the groups that learn from ratings, fitted to the given ones."""
+        """Return the groups of those features that depend on ratings, fitted to the ratings in `train`."""
         predicting = {name: model for name, model in base_models.items() if name != "embeddings"}
         groups: dict[str, Group] = {
             "statistics": Statistics(),
@@ -271,7 +275,7 @@ class RatingTrees(Recommender):
         return {name: group.fit(train) for name, group in groups.items() if self._uses(name)}
 
     def _frames(self, pairs: Pairs) -> Iterator[tuple[slice, pd.DataFrame]]:
-        """Yield the features of pairs, `PAIRS_PER_PASS` at a time, and the positions of those pairs."""
+        """Yield the positions of pairs, `PAIRS_PER_PASS` at a time, and the features of these pairs."""
         for start in range(0, len(pairs), PAIRS_PER_PASS):
             stop = start + PAIRS_PER_PASS
             yield slice(start, stop), self.feature_frame(pairs.between(start, stop))
@@ -282,6 +286,6 @@ def _refit_all(models: Mapping[str, Recommender], train: Dataset, context: FitCo
 
 
 def _undescribed_groups(item_frame: pd.DataFrame) -> set[str]:
-    """Return the groups of features that cannot be computed, because no item has the metadata that they need."""
+    """Return the names of the groups of features that cannot be computed, because no item has the metadata for them."""
     described = {"texts": any(documents(item_frame, FIELDS)), "segments": has_genres_or_years(item_frame)}
     return {group for group, is_described in described.items() if not is_described}

@@ -1,4 +1,4 @@
-"""RecVAE: a variational autoencoder of histories with a composite prior, whose parts are trained in turn.
+"""RecVAE: a variational autoencoder of histories with a composite prior; encoder and decoder are trained in turn.
 
 Shenbin, Alekseev, Tutubalina, Malykh and Nikolenko, "RecVAE: A New Variational Autoencoder for Top-N Recommendations
 with Implicit Feedback", WSDM 2020.
@@ -30,11 +30,11 @@ WIDE_LOG_VARIANCE = 10.0
 
 
 class PartBatch(NamedTuple):
-    """Users on whose histories one part of the model is trained.
+    """A batch of users on whose histories either the encoder or the decoder is trained.
 
     Attributes:
         queries: the users.
-        encoder: whether the encoder is trained, otherwise the decoder.
+        encoder: True if the batch trains the encoder, False if it trains the decoder.
     """
 
     queries: QueryBatch
@@ -43,7 +43,12 @@ class PartBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class AlternatingEpoch:
-    """Some passes over the users for the encoder, then one for the decoder; yields `PartBatch`."""
+    """An epoch of batches: first several passes over the users for the encoder, then one pass for the decoder.
+
+    Attributes:
+        encoder: the passes that train the encoder.
+        decoder: the pass that trains the decoder.
+    """
 
     encoder: tuple[UserEpoch, ...]
     decoder: UserEpoch
@@ -60,9 +65,10 @@ class AlternatingEpoch:
 class CompositeELBO(Objective):
     """Multinomial log likelihood of a user's items minus gamma |x| KL(q(z | x) || p(z | x)): the paper's equation 11.
 
-    The loss is the negative of this, averaged over users; |x| is the number of the user's items. Each epoch trains the
-    encoder on masked histories, then the decoder on whole ones. The decoder's loss leaves out the divergence, which
-    does not depend on the decoder. At the end of the epoch, the encoder is copied into the prior p.
+    The loss is the negative of this objective, averaged over users; |x| is the number of the user's items. Each epoch
+    trains the encoder on masked histories, then the decoder on whole histories. The decoder's loss leaves out the
+    divergence KL, which does not depend on the decoder. At the end of each epoch, the encoder is copied into the prior
+    p.
 
     Args:
         kl_weight: gamma, the weight of the divergence KL.
@@ -83,17 +89,17 @@ class CompositeELBO(Objective):
         return self.encoder_passes + 1
 
     def epoch(self, train: Interactions, draw: Draw) -> AlternatingEpoch:
-        """See `Objective.epoch`; each pass over the users has an order of its own."""
+        """See `Objective.epoch`; each pass draws its own random order of the users."""
         seeds = torch.randint(2**62, (self.encoder_passes + 1,), generator=torch.Generator().manual_seed(draw.seed))
         passes = [UserEpoch(train, replace(draw, seed=seed)) for seed in seeds.tolist()]
         return AlternatingEpoch(tuple(passes[:-1]), passes[-1])
 
     def loss(self, module: RecVAEModule, batch: PartBatch) -> Tensor:
-        """See `Objective.loss`; returns the loss of the part that the batch trains."""
+        """See `Objective.loss`; returns the loss of the encoder or that of the decoder, whichever the batch trains."""
         return self.encoder_loss(module, batch.queries) if batch.encoder else self.decoder_loss(module, batch.queries)
 
     def encoder_loss(self, module: RecVAEModule, queries: QueryBatch) -> Tensor:
-        """Return the negative ELBO, with gradients of the encoder only."""
+        """Return the loss of the encoder: the negative of equation 11, with gradients for the encoder only."""
         history = queries.history
         mean, log_variance = module.encoder(history, module.dropout)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
@@ -103,7 +109,7 @@ class CompositeELBO(Objective):
         return -multinomial_log_likelihood(logits, history) + (self.kl_weight * history.lengths * divergence).mean()
 
     def decoder_loss(self, module: RecVAEModule, queries: QueryBatch) -> Tensor:
-        """Return the negative log likelihood, with gradients of the decoder only."""
+        """Return the loss of the decoder: the negative log likelihood, with gradients for the decoder only."""
         with torch.no_grad():
             mean, log_variance = module.encoder(queries.history)
             z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
@@ -115,11 +121,12 @@ class CompositeELBO(Objective):
 
 
 class Encoder(nn.Module):
-    """Computes the mean and the log variance of z from the last of five hidden layers h_l.
+    """Computes the mean and the log variance of z by a linear layer on h_5, the last of five hidden layers.
 
-    h_1 = norm(swish(W_1 x + b_1)), with x the history as a binary vector, scaled to unit length, and for l > 1
+    With x the history as a binary vector that is scaled to unit length,
 
-        h_l = norm(swish(W_l h_(l-1) + b_l + h_1 + ... + h_(l-1))).
+        h_1 = norm(swish(W_1 x + b_1)),
+        h_l = norm(swish(W_l h_(l-1) + b_l + h_1 + ... + h_(l-1))) for l > 1.
     """
 
     def __init__(self, n_items: int, hidden_dim: int, latent_dim: int) -> None:
@@ -132,7 +139,12 @@ class Encoder(nn.Module):
         self.to_posterior = nn.Linear(hidden_dim, 2 * latent_dim)
 
     def forward(self, history: HistoryBatch, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance of z, (B, latent_dim) each, with a share `dropout` of the items masked."""
+        """Return the mean and the log variance of z, (B, latent_dim) each.
+
+        Args:
+            history: histories of B users.
+            dropout: share of the items that is masked at random.
+        """
         x = F.dropout(history.unit_weights, dropout)  # (P,)
         hidden = history.pooled(self.items.weight, x) + self.bias
         total = hidden = self.norms[0](F.silu(hidden))
@@ -146,9 +158,9 @@ class Encoder(nn.Module):
 class RecVAEModule(HistoryModule):
     """Logits = W z + b with z ~ q(z | x), a normal distribution whose mean and variance the encoder computes.
 
-    W is an (n_items, latent_dim) matrix, and x the history. The prior p(z | x) of each element of z is a mixture, with
-    the weights `PRIOR_SHARES`, of N(0, 1), of q by the encoder at the end of the previous epoch, and of N(0, e^10).
-    When users are scored, z is the mean.
+    W is an (n_items, latent_dim) matrix, and x the history. The prior p(z | x) of each element of z is a mixture of
+    three distributions with the weights `PRIOR_SHARES`: N(0, 1), the q of the encoder as it was at the end of the
+    previous epoch, and N(0, e^10). When users are scored, z is the mean of q.
     """
 
     def __init__(
@@ -163,7 +175,7 @@ class RecVAEModule(HistoryModule):
         self.dropout = dropout
 
     def parameter_groups(self) -> Iterable[Any]:
-        """See `NeuralModule.parameter_groups`: all weights but those of the prior."""
+        """See `NeuralModule.parameter_groups`; leaves out the weights of the prior, which is not trained."""
         return [weight for weight in self.parameters() if weight.requires_grad]
 
     def log_prior(self, z: Tensor, history: HistoryBatch) -> Tensor:
@@ -178,15 +190,15 @@ class RecVAEModule(HistoryModule):
         return torch.stack(weighted).logsumexp(dim=0)
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return the posterior mean, (B, latent_dim)."""
+        """Return the mean of q(z | x) for the histories x of the users, (B, latent_dim)."""
         return self.encoder(queries.history)[0]
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items at the posterior mean, (B, n_items); `items` is ignored."""
+        """Return the logits of all items, (B, n_items), with z the mean of q(z | x); `items` is ignored."""
         return self.output(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:
-        """Return W, (n_items, latent_dim)."""
+        """Return the weights W of the decoder, (n_items, latent_dim)."""
         return self.output.weight
 
 
@@ -196,9 +208,9 @@ class RecVAE(VariationalAutoencoder):
     Args:
         kl_weight: see `CompositeELBO`.
         encoder_passes: see `CompositeELBO`.
-        loss: `composite_elbo`.
-        **model: see `VariationalAutoencoder`. `dropout` applies only to the training of the encoder, and each epoch
-            that `max_epochs` counts has all passes of the encoder and that of the decoder.
+        loss: `composite_elbo`, the only choice.
+        **model: see `VariationalAutoencoder`. `dropout` applies only to the training of the encoder. An epoch, as
+            `max_epochs` counts epochs, consists of all passes of the encoder and the pass of the decoder.
 
     Raises:
         UserError: a value is not allowed.
@@ -221,5 +233,8 @@ class RecVAE(VariationalAutoencoder):
 
 
 def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the log density of each element of z under a normal distribution of its own, in the shape of z."""
+    """Return the log densities of the elements of z, in the shape of z.
+
+    Each element of z has a normal distribution with the mean and log variance at the same position.
+    """
     return -0.5 * (math.log(2 * math.pi) + log_variance + (z - mean).square() / log_variance.exp())

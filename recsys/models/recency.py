@@ -27,8 +27,8 @@ class WeighsHistories(ReadsHistories):
     """A model that weights the interactions of a history by their recency.
 
     Args:
-        half_life: half-life of the weight of an interaction, as a number of items, or in days as in "30 days"; None
-            weights all interactions of a history equally.
+        half_life: half-life of the weight of an interaction, as a number of items, or in days as in "30 days". With
+            None, all interactions of a history have equal weights.
         **prior: see `ReadsHistories`.
 
     Raises:
@@ -43,19 +43,19 @@ class WeighsHistories(ReadsHistories):
 
     @property
     def reads_order(self) -> bool:  # type: ignore[override]
-        """Return whether weights depend on the order or times of interactions, which training data must then have."""
+        """Return whether weights depend on the order or times of interactions; training data must then have times."""
         return self.half_life is not None
 
     def history_weights(self, history: History) -> np.ndarray:
-        """Return the weight of each interaction of B histories, float32 (n,); see `recency_weights`."""
+        """Return the weight of each interaction of the histories, float32 (n,); see `recency_weights`."""
         return recency_weights(history, self.half_life)
 
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """Return the interactions with their weights as values, CSR float32 (n_rows, n_items)."""
+        """Return the weights of interactions as a matrix of histories and items, CSR float32 (n_rows, n_items)."""
         return history.matrix(n_items, self.history_weights(history))
 
     def weights_graph(self, length: int) -> HistoryWeights:
-        """Return the graph that computes the weights of padded histories with `length` columns."""
+        """Return the graph of tensor operations that computes the weights of padded histories with `length` columns."""
         from recsys.models.graphs import HistoryWeights, full_history  # torch
 
         by_place = self.history_matrix(full_history(length), length).toarray()[0]
@@ -63,12 +63,14 @@ class WeighsHistories(ReadsHistories):
 
 
 def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:
-    """Return the weight of each interaction, float32 (n,): 1 for the latest of a row, and 1/2 a half-life earlier.
+    """Return the weight of each interaction, float32 (n,).
+
+    The latest interaction of a row has the weight 1, and one that is a half-life earlier has the weight 1/2.
 
     Args:
-        history: rows in time order.
-        half_life: a number of items, days as in "30 days", or None for weights of 1. With days, histories without
-            times, such as those that a new user lists, have weights of 1 too.
+        history: histories, each row in time order.
+        half_life: a number of items, or days as in "30 days". With None, all weights are 1. With days, the weights of
+            a history without times are 1 too; the items that a new user lists are such a history.
     """
     if half_life is None:
         return np.ones(len(history.items), np.float32)
@@ -81,10 +83,10 @@ def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:
 
 
 def check_half_life(half_life: HalfLife) -> HalfLife:
-    """Return a half-life after checking it.
+    """Check a half-life, and return it unchanged.
 
     Raises:
-        UserError: the half-life is neither a number above zero, nor days as in "30 days", nor None.
+        UserError: the half-life is something other than a number above zero, days as in "30 days", or None.
     """
     if half_life is not None:
         check_positive(half_life=_days(half_life) if isinstance(half_life, str) else half_life)

@@ -1,4 +1,4 @@
-"""Recent popularity: ranks items by their number of ratings in the last days of training, the same for all users.
+"""Recent popularity: ranks items by their number of ratings in the last days of training, in one order for all users.
 
 This is the non-personalised baseline for data whose popularity changes over time: Ji, Sun, Zhang and Li, "A Re-visit of
 the Popularity Baseline in Recommender Systems", SIGIR 2020.
@@ -17,20 +17,21 @@ from recsys.models.popularity_context import DAY, HOUR
 
 
 class RecentPopularity(Recommender):
-    """Scores an item by its number of ratings in the last days of training, then by its number of all ratings.
+    """Scores an item by its number of ratings in the last days of training; ties are broken by its overall popularity.
 
     Args:
-        days: length, in days, of the period before the last training rating in which ratings count.
-        pause: hours without a rating after which the user's next rating begins a new visit. If given, only ratings that
-            begin a visit count, except the first rating of each user: what returning users rate first differs from
-            what they rate next, perhaps because a site shows it to them first. None counts all ratings.
+        days: length, in days, of the period that ends with the last training rating; only ratings in this period count.
+        pause: number of hours without a rating after which the user's next rating begins a new visit. If given, a
+            rating counts only if it begins a visit and is not the user's first rating: what returning users rate first
+            in a visit differs from what they rate next, perhaps because a site shows it to them first. With None, all
+            ratings of the period count.
 
     Raises:
         UserError: `days` or `pause` is not above zero.
 
     Attributes:
-        scores: float32 (n_items,) number of ratings that count, plus at most 1/2 in proportion to the number of all
-            ratings, which breaks ties.
+        scores: float32 (n_items,) number of ratings that count, plus a tie-breaker: at most 1/2, in proportion to the
+            number of all training ratings of the item.
     """
 
     learned = ("scores",)
@@ -44,10 +45,10 @@ class RecentPopularity(Recommender):
         self.pause = pause
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Count the ratings.
+        """Compute `scores`.
 
         Raises:
-            UserError: the ratings have no times.
+            UserError: the training ratings have no times.
         """
         require_order(train, "RecentPopularity")
         times = np.asarray(train.times)
@@ -63,7 +64,10 @@ class RecentPopularity(Recommender):
 
 
 def _begins_visit(train: Dataset, times: np.ndarray, pause: float) -> np.ndarray:
-    """Return bool (n_ratings,) whether a rating comes at least `pause` seconds after the user's previous one."""
+    """Return whether each rating is at least `pause` seconds later than the user's previous rating, bool (n_ratings,).
+
+    The value is False for a user's first rating.
+    """
     begins = np.diff(times, prepend=0) >= pause
     begins[train.indptr[:-1][train.user_counts > 0]] = False  # the first rating of each user
     return begins

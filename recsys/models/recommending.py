@@ -1,4 +1,7 @@
-"""Recommendations by raw ids and titles, for the users of the data that a model was fitted to and for new ones."""
+"""Recommendations with the source's ids and titles, for users of the data that a model was fitted to and for new users.
+
+A new user is described by a list of liked items.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ BATCH_SIZE = 1024  # number of users that are scored at a time
 
 
 class RecommendsByIds(Scorer):
-    """A model that recommends by the ids and titles of its data.
+    """A model that recommends in terms of the ids and titles in its data, rather than codes.
 
     Attributes:
-        data: the interactions that the model was fitted to, which hold the users' histories and all ids and titles;
-            None before a fit, and in a model that was saved without them.
+        data: the data set that the model was fitted to, which holds the users' histories and all ids and titles. None
+            before a fit, and after loading a model that was saved without its data.
     """
 
     data: Dataset | None = None
@@ -35,20 +38,24 @@ class RecommendsByIds(Scorer):
     ) -> pd.DataFrame:
         """Recommend unseen items to users of the data, or to a new user who liked some items.
 
+        Either `users` or `liked` must be given.
+
         Args:
-            users: ids of users, whose histories are those that the model was fitted to.
+            users: ids of users in the data that the model was fitted to; their ratings in these data are the histories.
             k: largest number of items per user; items in the user's history are never recommended.
             liked: items that a new user liked, the latest last: titles, titles with years such as "Heat (1995)", or
-                ids. Given in place of `users`.
+                ids.
 
         Returns:
-            A row for each item, the best first, in the order of the users: `user`, the id, missing for a new user;
-            `item`, the id; `title`, with the year; `score`; `reason`, a phrase with the items of the history that
-            support the recommendation, missing if the model finds none.
+            A row for each recommended item. The rows of a user follow each other, the best item first, and users are in
+            the given order. The columns are `user`, the user's id, missing for a new user; `item`, the item's id;
+            `title`, with the year; `score`; and `reason`, a phrase that names the items of the history that support the
+            recommendation, missing if the model finds no such items.
 
         Raises:
             UserError: both or neither of `users` and `liked` are given, a user or an item is unknown, a title is
-                ambiguous, `k` is not above zero, the model has no data, or it does not score new users.
+                ambiguous, `k` is not above zero, the model has no data, or `liked` is given and the model does not
+                score new users.
         """
         data = self.known_data()
         if (users is None) == (liked is None):
@@ -63,17 +70,17 @@ class RecommendsByIds(Scorer):
         return pd.concat(tables, ignore_index=True)
 
     def similar(self, item: Any, k: int = 10) -> pd.DataFrame:
-        """Find the items that are most similar to an item, by the users who rated them and by metadata.
+        """Find the items that are most similar to an item: items with similar metadata that the same users rated.
 
         The similarity is computed from the data and does not depend on the model; see `recsys.models.similar`.
 
         Args:
-            item: title of the item, title and year such as "Heat (1995)", or id.
-            k: largest number of items.
+            item: title of the item, title with year such as "Heat (1995)", or id.
+            k: largest number of similar items.
 
         Returns:
-            A row for each similar item, the most similar first: `item`, the id; `title`, with the year; `similarity`,
-            above 0 and at most 1.
+            A row for each similar item, the most similar first. The columns are `item`, its id; `title`, with the year;
+            and `similarity`, above 0 and at most 1.
 
         Raises:
             UserError: the item is unknown, its title is ambiguous, `k` is not above zero, or the model has no data.
@@ -90,7 +97,7 @@ class RecommendsByIds(Scorer):
         return _described(data, codes).assign(similarity=[similarity for _, similarity in near])
 
     def known_data(self) -> Dataset:
-        """Return the data of the model after checking that it has them.
+        """Return the model's data set, after checking that the model has one.
 
         Raises:
             UserError: the model has no data.
@@ -114,7 +121,7 @@ class RecommendsByIds(Scorer):
         return data.history_of_liked(_item_codes(data, items))
 
     def _recommended(self, data: Dataset, users: np.ndarray, histories: History, k: int) -> pd.DataFrame:
-        """Recommend items to users, int64 (B,), given the history of each; see `recommend`."""
+        """Recommend items to the users with these codes, int64 (B,), given the history of each; see `recommend`."""
         scores = self.score(Query(users, histories))
         ranked = top_k(mask_seen(scores, histories, np.arange(data.n_items)), users, k)  # (B, k)
         rows, places = np.nonzero(ranked >= 0)
@@ -133,13 +140,13 @@ class RecommendsByIds(Scorer):
 
 
 def _described(data: Dataset, codes: np.ndarray) -> pd.DataFrame:
-    """Return a row for each item code: its id and its title with the year."""
+    """Return a row for each item code, with the item's id and its title with the year."""
     ids = data.item_frame["movie_id"].iloc[codes].reset_index(drop=True)
     return pd.DataFrame({"item": ids, "title": data.item_names[codes]})
 
 
 def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
-    """Return the codes of the users with these ids, int64 (B,); ids are compared as text.
+    """Return the codes of the users with the given ids, int64 (B,); ids are compared as text.
 
     Raises:
         UserError: an id is unknown.
@@ -153,10 +160,12 @@ def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
 
 
 def _item_codes(data: Dataset, items: Sequence[Any]) -> list[int]:
-    """Return the codes of the items with these ids or titles, in their order; ids take precedence.
+    """Return the codes of the items with the given ids or titles, in the given order.
+
+    A value that is both an id and a title is taken as an id.
 
     Raises:
-        UserError: a title is unknown or ambiguous.
+        UserError: a value is not an id, and as a title it is unknown or ambiguous.
     """
     codes = pd.Index(data.item_frame["movie_id"].astype(object)).get_indexer(pd.Index(items, dtype=object)).tolist()
     titles = {place: str(items[place]) for place, code in enumerate(codes) if code < 0}
@@ -169,12 +178,16 @@ def _item_codes(data: Dataset, items: Sequence[Any]) -> list[int]:
 
 
 def _as_list(argument: str, values: Any) -> list[Any]:
-    """Return an argument as a list after checking that it is iterable, and not a string.
+    """Return the values of an argument as a list, after checking that they are iterable and not a string.
 
     A string would become a list of characters.
 
+    Args:
+        argument: name of the argument, for the error message.
+        values: its value.
+
     Raises:
-        UserError: the argument is a string, or not iterable.
+        UserError: `values` is a string, or not iterable.
     """
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise UserError(f"{argument} must be a list (got {values!r}): write [{values!r}].")

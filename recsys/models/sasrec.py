@@ -3,8 +3,8 @@
 Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. The model is trained on the cross-entropy over
 the catalogue (Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys
 2023) or on gBCE (Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
-Negative Sampling", RecSys 2023). Blocks normalise their input (pre-norm); the gated blocks of another paper can take
-their place (`recsys.models.neural.ligr`).
+Negative Sampling", RecSys 2023). Blocks normalise their input (pre-norm); the gated blocks of
+`recsys.models.neural.ligr`, from another paper, can be used instead.
 
 Unlike in the paper, dropout is applied neither to the attention weights nor inside the feed-forward layers.
 """
@@ -46,9 +46,10 @@ BLOCKS = {"pre_norm": PreNormBlock, "ligr": LiGRBlock}
 
 
 class SASRecModule(SequenceModule):
-    """Logit of item i after position t = norm(x_t) . e_i, where blocks compute x from sqrt(d) e + p.
+    """The logit of item i as the next item after position t is norm(x_t) . e_i.
 
-    Here e are the vectors of items, of length d, and p those of positions, which are counted from the end of the
+    The attention blocks compute the vectors x of all positions from their inputs sqrt(d) e + p, where e is the vector
+    of the item at a position, of length d, and p the vector of the position. Positions are counted from the end of the
     sequence.
     """
 
@@ -65,7 +66,7 @@ class SASRecModule(SequenceModule):
         self.norm = nn.LayerNorm(d)
 
     def item_table(self) -> Tensor:
-        """See `SequenceModule.item_table`; returns the vectors e."""
+        """See `SequenceModule.item_table`; returns the item vectors e."""
         return self.items.weight
 
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
@@ -82,11 +83,12 @@ class SASRec(SequenceRecommender):
     """Self-attention over histories in time order; see `SASRecModule`.
 
     Args:
-        embedding_dim: width d of items and states.
-        n_blocks: number of blocks of attention and feed-forward layers.
+        embedding_dim: length d of the item vectors and of the outputs of the blocks.
+        n_blocks: number of blocks, each with an attention layer and feed-forward layers.
         n_heads: number of attention heads, a divisor of d.
         expansion: width of the inner feed-forward layer, in multiples of d.
-        dropout: share of the elements that are masked during training, in the input and in the output of each layer.
+        dropout: share of the elements that is masked during training, in the input of the first block and in the
+            outputs of the attention and the feed-forward layers of every block.
         block: `pre_norm` (`PreNormBlock`), or `ligr` (`LiGRBlock`, with gates).
         loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
         **training: see `SequenceRecommender`.
@@ -126,7 +128,7 @@ class SASRec(SequenceRecommender):
         return SASRecModule(n_users, n_items, self, **training)
 
     def _check_memory(self, train: Dataset) -> None:
-        """See `NeuralRecommender._check_memory`; counts weights and layers."""
+        """See `NeuralRecommender._check_memory`; counts the weights and the outputs of the layers."""
         layers = COPIES_OF_LAYERS * self.n_blocks * self.batch_size * self.max_length * self.expansion
         check_memory(
             4 * self.embedding_dim * (COPIES_OF_WEIGHTS * train.n_items + layers),

@@ -1,4 +1,4 @@
-"""The files of a saved model: `model.json`, `arrays.npz` and the folder `data/`, which runs do not have."""
+"""The files of a saved model: `model.json`, `arrays.npz` and, except for models of runs, the folder `data/`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ARRAYS = "arrays.npz"
 
 
 class Description(NamedTuple):
-    """What `model.json` says of a model.
+    """The contents of `model.json`, which describes a saved model.
 
     Attributes:
-        cls: full import path of the class.
-        hyperparameters: the constructor's arguments by name.
-        digest: digest of the file of arrays, or None for models of earlier versions, which stored none.
+        cls: full import path of the model's class.
+        hyperparameters: the arguments of its constructor by name.
+        digest: digest of `arrays.npz`; None for a model saved by an earlier version, which stored no digest.
     """
 
     cls: str
@@ -37,12 +37,12 @@ class Description(NamedTuple):
 def write_model(
     directory: Path, cls: str, hyperparameters: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Write a model without its data; an earlier model in the directory is replaced, with its data.
+    """Write a model without its data. An earlier model in the directory is replaced, and its data are deleted.
 
     Args:
         directory: directory of the model, created if it does not exist.
-        cls: full import path of the class.
-        hyperparameters: the constructor's arguments by name, JSON-able.
+        cls: full import path of the model's class.
+        hyperparameters: the arguments of its constructor by name, with values that JSON can represent.
         arrays: the learned arrays by name.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -54,10 +54,10 @@ def write_model(
 
 
 def read_description(directory: Path) -> Description:
-    """Read the description of a saved model, with the current names of its class and hyperparameters.
+    """Read `model.json`, replacing earlier names of the model's class and hyperparameters with the current names.
 
     Raises:
-        UserError: the directory has no model, or the file is damaged.
+        UserError: the directory has no model, or `model.json` is damaged.
     """
     file = directory / DESCRIPTION
     if not file.is_file():
@@ -69,10 +69,14 @@ def read_description(directory: Path) -> Description:
 
 
 def read_arrays(directory: Path, described: Description) -> dict[str, np.ndarray]:
-    """Read the arrays of a model under their current names, after checking that they were saved with it.
+    """Read the arrays of a saved model, replacing earlier names of arrays with the current names.
+
+    Args:
+        directory: directory of the model.
+        described: contents of the `model.json` in the same directory.
 
     Raises:
-        UserError: the file is damaged, is another file, or contains NaN.
+        UserError: `arrays.npz` is damaged, was not saved together with `model.json`, or contains NaN.
     """
     file = directory / ARRAYS
     with reading(file):
@@ -87,14 +91,14 @@ def read_arrays(directory: Path, described: Description) -> dict[str, np.ndarray
 
 
 def read_data(directory: Path, n_learned: int | None) -> Dataset | None:
-    """Read the data that were saved with a model; None if there are none.
+    """Return the data that were saved with a model, or None if it was saved without data.
 
     Args:
         directory: directory of the model.
-        n_learned: number of items that the model can score, which the data must not exceed; None if it is unknown.
+        n_learned: number of items that the model can score; None if it is unknown.
 
     Raises:
-        UserError: the data are damaged, or have more items.
+        UserError: the data are damaged, or have more items than the model can score.
     """
     folder = directory / DATA
     if not folder.is_dir():
@@ -110,12 +114,12 @@ def read_data(directory: Path, n_learned: int | None) -> Dataset | None:
 
 
 def is_saved_with_data(directory: Path) -> bool:
-    """Return whether `Recommender.save` wrote a model and its data to a directory."""
+    """Return whether a directory has a model that was saved together with its data, as `Recommender.save` does."""
     return (directory / DESCRIPTION).is_file() and (directory / DATA).is_dir()
 
 
 def saved_class(directory: Path) -> str:
-    """Return the full import path of a saved model's class, without importing it.
+    """Return the full import path of a saved model's class, without importing the class.
 
     Raises:
         UserError: the directory has no model, or its description is damaged.
@@ -124,7 +128,7 @@ def saved_class(directory: Path) -> str:
 
 
 def saved_settings(directory: Path) -> dict[str, Any]:
-    """Return the hyperparameters of a saved model, with its class in `_target_`; see `base.make`.
+    """Return the settings of a saved model for `base.make`: its hyperparameters, and its class in `_target_`.
 
     Raises:
         UserError: the directory has no model, or its description is damaged.

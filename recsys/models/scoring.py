@@ -1,4 +1,4 @@
-"""The interface by which a fitted model scores items, a base class of `Recommender`."""
+"""The base class of `Recommender` that defines how a fitted model scores items."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ SCORES_PER_PASS = 1 << 24  # number of scores that are computed at a time to pre
 
 
 class Scorer(ABC):
-    """Scores all items for some users.
+    """The part of a model's interface that scores all items for some users.
 
     Attributes:
-        popularity: float32 (n_items,) number of training interactions of each item, which are the scores for a user
-            without a history if the model ranks by histories. None before a fit, and in models saved by earlier
+        popularity: float32 (n_items,) number of training interactions of each item. If the model ranks by histories,
+            these are its scores for a user without a history. None before a fit, and in models saved by earlier
             versions.
-        scale: float32 (2,) lowest and highest rating of the training data's scale; only in models that predict ratings.
+        scale: float32 (2,) lowest and highest rating of the training data's scale; set only in models that predict
+            ratings.
     """
 
     predicts_ratings = False  # True: scores are in rating units
@@ -31,12 +32,12 @@ class Scorer(ABC):
     def score(self, query: Query) -> np.ndarray:
         """Score all items for some users.
 
-        For a user without a history, models that rank by histories return the popularity of the items. Models that
-        predict ratings return ratings for such a user too, from what they learned about items and users. Models that
-        ignore histories score an unknown user (code -1) like an average user.
+        For a user without a history, models that rank by histories return the popularity of the items, whereas models
+        that predict ratings return predicted ratings, from what they learned about items and users. Models that ignore
+        histories score an unknown user (code -1) like an average user.
 
         Returns:
-            float32 (B, n_items), finite, higher is better; items already seen are scored like any other. Predicted
+            float32 (B, n_items), finite, higher is better. Items in the history are scored like all others. Predicted
             ratings are not clipped to the scale.
         """
         if self.popularity is None:  # earlier versions stored none
@@ -54,11 +55,11 @@ class Scorer(ABC):
         return scores
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """Return whether each user's scores include popularity or consist of it, bool (B,)."""
+        """Return for which users `score` returns popularity, or adds it to the model's own scores, bool (B,)."""
         return (query.history.lengths == 0) & (self.uses_history and not self.predicts_ratings)
 
     def score_without_fallback(self, query: Query) -> np.ndarray:
-        """Score all items by the model alone, without popularity for users with short histories or none.
+        """Score all items by the model alone, without the popularity that `score` returns or adds for some users.
 
         Returns:
             float32 (B, n_items), finite.
@@ -76,32 +77,32 @@ class Scorer(ABC):
 
     @property
     def scores_new_users(self) -> bool:
-        """Return whether users unseen in training are scored by their histories."""
+        """Return whether the model scores users unseen in training by their histories."""
         return self.uses_history
 
     @abstractmethod
     def _score(self, query: Query) -> np.ndarray:
-        """Return the scores of all items for users with their histories, float32 (B, n_items).
+        """Return the scores of all items for the users of a query, float32 (B, n_items).
 
-        A query from `score` has at least one user and, if the model ranks by histories, no empty history. One from
-        `score_without_fallback` can have empty histories.
+        When `score` calls this method, the query has at least one user and, if the model ranks by histories, no empty
+        history. When `score_without_fallback` calls it, histories can be empty.
         """
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
-        """Return the scores of pairs, float32 (P,), not clipped; by default, elements of the result of `score`."""
+        """Return the scores of pairs, float32 (P,), not clipped; by default, they are taken from those of `score`."""
         if self.popularity is None:  # earlier versions stored none, so the size of the catalogue is unknown
             return self.score(pairs.query)[pairs.rows, pairs.items]
         return scores_of_pairs(self.score, pairs, len(self.popularity))
 
 
 def scores_of_pairs(score: Callable[[Query], np.ndarray], pairs: Pairs, n_items: int) -> np.ndarray:
-    """Return the scores of pairs, float32 (P,), by scoring all items for some users at a time.
+    """Return the scores of pairs, float32 (P,), selected from the scores of all items for the users of the pairs.
 
-    About `SCORES_PER_PASS` scores are computed together, so that memory does not grow with the number of users.
+    About `SCORES_PER_PASS` scores are computed at a time, so that memory does not grow with the number of users.
 
     Args:
         score: function that returns the scores of all items for a query, float32 (B, n_items).
-        pairs: the pairs. Users without pairs are scored too, except in passes whose users all have none.
+        pairs: the pairs. Users of `pairs.query` who are in no pair can be scored too, without effect on the result.
         n_items: size of the catalogue.
     """
     scores = np.empty(len(pairs), np.float32)

@@ -18,17 +18,17 @@ from recsys.models.segmentation import Segmentation
 
 
 class SegmentPopularity(ReadsHistories):
-    """Scores an item by the share of the users in the user's segment who rated it, damped towards that of all users.
+    """Scores an item by the share of users in the user's segment who rated it, damped towards the share of all users.
 
-    If the data set's users have a column `segment`, the model uses these segments, and a user without one gets the
-    shares of all users. Otherwise the model clusters the rating profiles of the training users (`RatingProfiles`), and
-    assigns users to segments by the history in the query.
+    If the table of users has a column `segment`, the model uses these segments, and scores items for a user without a
+    segment by the shares of all users. Otherwise the model finds segments: it clusters the rating profiles of the
+    training users (`RatingProfiles`), and assigns a user to a segment by the history in the query.
 
     Args:
-        n_segments: number of segments that the model finds.
-        method: see `Segmentation`.
-        damping: number of average users added to each segment: larger values pull its shares towards those of all
-            users.
+        n_segments: number of segments that the model finds, if none are given.
+        method: clustering method; see `Segmentation`.
+        damping: number of average users added to each segment. Larger values pull the shares of a segment towards those
+            of all users.
         seed: seed of the segmentation.
         **prior: see `ReadsHistories`.
 
@@ -36,10 +36,10 @@ class SegmentPopularity(ReadsHistories):
         UserError: a value is not allowed.
 
     Attributes:
-        shares: float32 (n_segments + 1, n_items) damped share of the users in each segment who rated each item; the
-            last row is that of all users, not damped.
-        given: int64 (n_users + 1,) given segments, -1 for a user without one and, last, for unknown users; empty if the
-            model finds its own.
+        shares: float32 (n_segments + 1, n_items) damped share of the users in each segment who rated each item. The
+            last row has the shares of all users, not damped.
+        given: int64 (n_users + 1,) given segment of each user, or -1 for a user without a segment; the last element,
+            for unknown users, is -1. Empty if the model finds segments itself.
     """
 
     learned = ("shares", "given")
@@ -58,11 +58,11 @@ class SegmentPopularity(ReadsHistories):
         self.segmentation = Segmentation(n_segments, method, seed=seed)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Find segments where none are given, and count the ratings of each.
+        """Find segments if none are given, and compute `shares`.
 
         Raises:
-            UserError: segments must be found, and there are not more users than segments, or no item has a genre or a
-                year.
+            UserError: segments must be found, but `n_segments` is below 2 or not below the number of users with
+                ratings, or no item has a genre or a year.
         """
         if "segment" in train.user_frame:
             segments = train.user_frame["segment"].astype("category").cat.codes.to_numpy(np.int64)
@@ -82,18 +82,18 @@ class SegmentPopularity(ReadsHistories):
         return super().arrays() | prefixed(self._parts())
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`; also restores what finds the segment of a history."""
+        """See `Recommender.restore`; also restores what is needed to find the segment of a history."""
         super().restore(arrays)
         self.uses_history = not len(self.given)
         for name, part in self._parts().items():
             part.restore(without_prefix(name, arrays))
 
     def _parts(self) -> dict[str, LearnedArrays]:
-        """Return the parts that find segments by name; none if the segments are given."""
+        """Return the parts of the model that find segments, by name; an empty dictionary if segments are given."""
         return {"profiles": self.profiles, "segmentation": self.segmentation} if self.uses_history else {}
 
     def _segments(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Return the segments of users, int64 (B,), -1 where unknown; given segments ignore the histories."""
+        """Return the segments of users, int64 (B,), or -1 if unknown; given segments do not depend on the histories."""
         if not self.uses_history:
             return self.given[users]
         return np.where(history.lengths > 0, self.segmentation.predict(self.profiles.transform(history)), -1)
@@ -103,10 +103,10 @@ class SegmentPopularity(ReadsHistories):
 
         Args:
             train: the training interactions.
-            segments: int64 (n_users,) the segment of each user, from 0 to k - 1, or -1.
+            segments: int64 (n_users,) segment of each user, from 0 to k - 1, or -1 for a user without a segment.
 
         Returns:
-            float32 (k + 1, n_items).
+            float32 (k + 1, n_items) shares in each segment and, in the last row, among all users.
         """
         users = np.flatnonzero((segments >= 0) & (train.user_counts > 0))
         shape = (segments.max() + 1, train.n_users)

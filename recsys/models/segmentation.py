@@ -1,11 +1,11 @@
-"""Segments: clusters of users that are close to each other, in a model's space or by their rating profiles.
+"""Segments: clusters of users with similar embeddings in a model, or with similar rating profiles.
 
-The same rule assigns users to segments, whether or not the segments were fitted to them. K-means assigns users to the
-nearest centre (Lloyd, "Least Squares Quantization in PCM", IEEE Transactions on Information Theory 1982), and a
-Gaussian mixture to the most probable component. Ward's tree (Ward, "Hierarchical Grouping to Optimize an Objective
-Function", JASA 1963) and HDBSCAN (Campello, Moulavi and Sander, "Density-Based Clustering Based on Hierarchical Density
-Estimates", PAKDD 2013) have no rule for new points, so users are assigned to the nearest centre of the clusters found.
-This includes users whom HDBSCAN considers noise; `noise` is their share.
+Users to whom the segments were fitted and new users are assigned to segments in the same way. K-means assigns a user to
+the nearest centre (Lloyd, "Least Squares Quantization in PCM", IEEE Transactions on Information Theory 1982), and a
+Gaussian mixture assigns a user to the most probable component. Ward's tree (Ward, "Hierarchical Grouping to Optimize an
+Objective Function", JASA 1963) and HDBSCAN (Campello, Moulavi and Sander, "Density-Based Clustering Based on
+Hierarchical Density Estimates", PAKDD 2013) do not define how to assign new points. With them, a user is assigned to
+the nearest centre of the clusters found. This includes users whom HDBSCAN considers noise; `noise` is their share.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ N_INIT = 10  # number of random starts of k-means and mixtures, of which the bes
 
 
 class Segmentation(LearnedArrays):
-    """Finds segments of points, and predicts the segment that a point belongs to.
+    """Clusters points, each of which represents a user, into segments, and predicts the segments of points.
 
     Segments are numbered by size, the largest first. Segments without points are left out.
 
     Args:
         n_segments: number of segments. HDBSCAN determines the number itself: its clusters have at least 5 users, and at
-            least a quarter of those that each of `n_segments` equal segments would have. If it finds none, all users
-            are in one segment.
-        method: `kmeans`, `gaussian_mixture`, `agglomerative` or `hdbscan`.
-        n_components: maximum number of principal components to which points are first reduced; None sets no maximum.
+            least a quarter of the users that each of `n_segments` equally large segments would have. If HDBSCAN finds
+            no cluster, all users are in one segment.
+        method: `kmeans`, `gaussian_mixture`, `agglomerative` (Ward's tree) or `hdbscan`.
+        n_components: largest number of principal components to which points are first reduced; with None, there is no
+            limit.
         seed: seed of the random initialisation.
 
     Raises:
@@ -48,7 +49,7 @@ class Segmentation(LearnedArrays):
         weights: float64 (k,) weights of a Gaussian mixture's components; empty for other methods.
         precisions: float64 (k, c) square roots of the precisions of a Gaussian mixture's components; empty for other
             methods.
-        noise: float64 () share of the points that HDBSCAN considers noise; 0 for other methods.
+        noise: float64 scalar, share of the points that HDBSCAN considers noise; 0 for other methods.
     """
 
     learned = ("average", "directions", "centres", "weights", "precisions", "noise")
@@ -83,7 +84,7 @@ class Segmentation(LearnedArrays):
         """Find the segments of points, float (n, d), and return the fitted object itself.
 
         Raises:
-            UserError: `n_segments` is below 2 or not below the number of points, or the distances of all pairs of
+            UserError: `n_segments` is below 2 or not below the number of points, or the distances between all pairs of
                 points, which Ward's tree needs, do not fit in memory.
         """
         if not 2 <= self.n_segments < len(points):
@@ -105,7 +106,7 @@ class Segmentation(LearnedArrays):
         return self
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """Return the segments of points (n, d), int64 (n,), counted from 0."""
+        """Return the segment of each of the points (n, d), int64 (n,), numbered from 0."""
         if not len(self.weights):
             return self.distances(points).argmin(axis=1)
         mixture = GaussianMixture(len(self.weights), covariance_type="diag")
@@ -113,11 +114,11 @@ class Segmentation(LearnedArrays):
         return mixture.predict(self.reduce(points))
 
     def distances(self, points: np.ndarray) -> np.ndarray:
-        """Return Euclidean distances of points (n, d) to the centres, after the reduction: float64 (n, k)."""
+        """Return the Euclidean distances of points (n, d) to the centres, float64 (n, k), in the space of `reduce`."""
         return pairwise_distances(self.reduce(points), self.centres)
 
     def reduce(self, points: np.ndarray) -> np.ndarray:
-        """Project points (n, d) onto the principal components, in whose space segments are found, float64 (n, c)."""
+        """Project points (n, d) onto the principal components, float64 (n, c); segments are found in this space."""
         return (points - self.average) @ self.directions.T
 
     def _fit_kmeans(self, points: np.ndarray) -> None:

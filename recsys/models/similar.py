@@ -4,13 +4,14 @@ The similarity of items i and j is a geometric mean of two measures from 0 to 1,
 
     sqrt((a + phi(i, j)) (a + t(i, j))) - a,  a = 0.1.
 
-phi is the correlation between the sets of users who rated i and j, or 0 if it is negative: it measures how many more
-users rated both than the popularity of the items explains. 50 is added to each variance, so that a few users have
-little influence. t is the cosine of the TF-IDF vectors of the items' documents. Because of a, items can be similar by
-one measure if the other is 0, as for items without ratings, but items that are similar by both rank higher.
+phi is the correlation between the sets of users who rated i and j, or 0 if the correlation is negative: it measures how
+many more users rated both items than the popularity of the items explains. In its computation, 50 is added to each
+variance, so that a few users have little influence. t is the cosine between the TF-IDF vectors of the items' documents.
+Because of the constant a, two items can be similar by one measure even if the other is 0, as it is for items without
+ratings. Items that are similar by both measures rank higher.
 
 The item-to-item weights of EASE measure something else: what a rating adds to the user's other ratings
-(experiments/similar compares both).
+(experiments/similar compares EASE with this similarity).
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from recsys.metrics.ranking import mask_seen, top_k
 MEASURE = "more users rated both than chance explains, and their metadata have words in common"
 FIELDS = ("title", "genres", "keywords", "tags", "directors", "actors", "writers", "plot")  # ratings reflect the year
 ALONE = 0.1  # a, the constant that is added to each measure
-SHRINKAGE = 50  # added to each variance of phi
+SHRINKAGE = 50  # added to each variance in phi
 
 
 class SimilarItems:
-    """Finds the items that are similar to an item; see the module for the similarity.
+    """Finds the items that are similar to an item, by the similarity that `recsys.models.similar` defines.
 
     Args:
-        dataset: ratings and metadata.
-        fields: metadata fields that make up an item's document.
+        dataset: ratings and metadata of the items.
+        fields: metadata fields whose text is an item's document.
     """
 
     def __init__(self, dataset: Dataset, fields: Sequence[str] = FIELDS) -> None:
@@ -57,19 +58,22 @@ class SimilarItems:
 
         Args:
             item: code of the item.
-            candidates: int64 (m,) items that may be listed.
-            k: largest number of items.
+            candidates: int64 (m,) codes of the items among which to search.
+            k: largest number of items to return.
         """
         values = self.similarities(item)[None]
         items = top_k(mask_seen(values, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
         return [(int(other), float(values[0, other])) for other in items if other >= 0 and values[0, other] > 1e-6]
 
     def cosines_of_documents(self, item: int) -> np.ndarray:
-        """Return t of an item with all items, float32 (n_items,)."""
+        """Return t, the cosine between the document of one item and that of each item, float32 (n_items,)."""
         return (self._words @ self._words[[item]].T).toarray()[:, 0]
 
     def correlations(self, item: int) -> np.ndarray:
-        """Return phi of an item with all items, float64 (n_items,); 0 in place of negative values."""
+        """Return phi, the correlation between the users of one item and those of each item, float64 (n_items,).
+
+        Negative correlations are returned as 0.
+        """
         counts = self.dataset.item_counts
         users = self.dataset.users[self.dataset.positions_of_item(item)]
         together = np.bincount(self.dataset.history(users).items, minlength=len(counts))
@@ -79,7 +83,7 @@ class SimilarItems:
 
 
 def _word_vectors(dataset: Dataset, fields: Sequence[str]) -> sparse.csr_matrix:
-    """Return the TF-IDF vectors of the items, CSR float32 (n_items, n_words); zeros if no words are shared."""
+    """Return the TF-IDF vectors of the items, CSR float32 (n_items, n_words); zeros if no two items share a word."""
     texts = documents(dataset.item_frame, fields)
     try:
         return sparse.csr_matrix(TfidfEncoder().fit(texts).encode(texts))

@@ -1,4 +1,4 @@
-"""The leading singular vectors of interactions, which low-rank models project histories onto."""
+"""The leading singular vectors of the interaction matrix, onto which low-rank models project histories."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from scipy import sparse
 
 
 def leading_singular_vectors(matrix: sparse.csr_matrix, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest singular values of a matrix in ascending order, and their right vectors as columns.
+    """Return the largest singular values of a matrix in ascending order, and their right singular vectors.
 
     Args:
         matrix: float32 (n_users, n_items).
-        n: number of singular vectors.
+        n: number of singular values.
         seed: seed of the start vector of the iterative decomposition.
 
     Returns:
-        Singular values, float32 (k,), and vectors, float32 (n_items, k), where k is n, but at most
-        min(n_users, n_items) - 1.
+        The singular values, float32 (k,), and their right singular vectors as columns, float32 (n_items, k). k is the
+        smaller of n and min(n_users, n_items) - 1.
     """
     from scipy.sparse.linalg import svds  # imported late, since scoring does not need it
 

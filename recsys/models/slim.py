@@ -1,9 +1,9 @@
 """SLIM: each item as a sparse, non-negative combination of the others.
 
 Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011. A few sweeps of coordinate
-descent determine approximately which weights are positive. From there, block principal pivoting (Kim and Park, "Fast
-Nonnegative Matrix Factorization: An Active-Set-Like Method and Comparisons", SIAM Journal on Scientific Computing 2011)
-solves the regression of each item exactly, at the cost of a few small linear systems.
+descent determine approximately which weights are positive. Starting from the result, block principal pivoting (Kim and
+Park, "Fast Nonnegative Matrix Factorization: An Active-Set-Like Method and Comparisons", SIAM Journal on Scientific
+Computing 2011) solves the regression of each item exactly, at the cost of a few small linear systems.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from recsys.models.memory import check_item_pairs
 
 BYTES_PER_PAIR = 16  # peak memory per pair of items: the sparse Gram matrix and its dense copy
 BLOCK = 64  # coordinates whose gradients are computed in one matrix product
-MAX_GRADIENT = 1e-3  # largest gradient, in interactions, towards a positive value of a weight that counts as zero
-PATIENCE = 3  # number of exchanges of all wrong weights that may fail to reduce their number
+MAX_GRADIENT = 1e-3  # a weight may stay zero if its gradient towards positive values, in interactions, is at most this
+PATIENCE = 3  # number of times that exchanging all wrong weights may fail to reduce their number
 
 
 class SLIM(ItemToItem):
-    """Scores items by a learned sparse item-to-item weight matrix, which is not negative.
+    """Scores items by a learned item-to-item weight matrix, which is sparse and has no negative elements.
 
     Args:
-        l1: penalty on the sum of weights, the paper's lambda. Larger values make the matrix sparser.
-        l2: penalty on half the sum of squared weights, the paper's beta.
+        l1: penalty on the sum of the weights, the paper's lambda. Larger values make the matrix sparser.
+        l2: penalty on half the sum of the squared weights, the paper's beta.
         tolerance: coordinate descent stops after a sweep that changes no weight by more than this. It affects the time
-            of a fit but not the result, since the weights are then solved for exactly.
-        max_sweeps: maximum number of sweeps of coordinate descent over all weights.
+            that a fit takes but not the result, because the regressions are then solved exactly.
+        max_sweeps: largest number of sweeps of coordinate descent over all weights.
         **history: see `WeighsHistories`.
 
     Raises:
@@ -62,7 +62,7 @@ class SLIM(ItemToItem):
         A is the binary matrix of interactions, (n_users, n_items).
 
         Raises:
-            UserError: the catalogue is too large for a dense matrix over it.
+            UserError: a dense matrix over all pairs of items does not fit in memory.
         """
         check_item_pairs(BYTES_PER_PAIR, train.n_items, "SLIM")
         interactions = train.matrix()  # (n_users, n_items)
@@ -80,8 +80,8 @@ class SLIM(ItemToItem):
     def _sweep(self, gram: np.ndarray, weights: np.ndarray) -> float:
         """Update every weight once, in place, and return the largest change.
 
-        Coordinate descent updates W row by row. The regression of an item is an independent column of W, so a row,
-        one coordinate of every regression, is updated at once.
+        The weights of one item's regression are a column of W, and columns do not depend on each other. A row of W has
+        one coordinate of every regression, so coordinate descent updates all elements of a row at once.
 
         Args:
             gram: float32 (n_items, n_items), A' A.
@@ -105,12 +105,13 @@ class SLIM(ItemToItem):
 def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Minimise w (gram + l2 I) w / 2 - target w for w >= 0 by block principal pivoting.
 
-    In each round, weights that are assumed to be positive are solved for, and the others are zero. A weight is wrong if
-    it is assumed to be positive but solved to be negative, or assumed to be zero although the objective would fall with
-    a positive value. The assumption is reversed for all wrong weights or, if that repeatedly does not reduce their
-    number, for the last of them only, which is slower but always terminates. From then on, gradients are computed in
-    double precision: those of items with 100,000 ratings have rounding errors above `MAX_GRADIENT` in single precision,
-    so that a weight could be wrong by turns.
+    Each weight is assumed to be either positive or zero. In each round, the weights assumed to be positive are solved
+    for, and the others are set to zero. An assumption is wrong if the solution is negative for a weight assumed to be
+    positive, or if a positive value of a weight assumed to be zero would lower the objective. All wrong assumptions are
+    then reversed. If this repeatedly does not reduce their number, only the last of them is reversed in each round,
+    which is slower but always terminates. From then on, gradients are computed in double precision: in single
+    precision, the gradients of items with 100,000 ratings have rounding errors above `MAX_GRADIENT`, so the same
+    assumption could be reversed again and again.
 
     Args:
         gram: float32 (n, n), symmetric.

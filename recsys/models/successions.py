@@ -1,4 +1,4 @@
-"""Successions: pairs of an earlier and a later item of a history, by their distance in places."""
+"""Successions: pairs of an earlier and a later item of the same history, grouped by their distance in places."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from recsys.data.query import History
 
 
 def successions(history: History, max_distance: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield, for each distance from 1, all pairs of items that are this many places apart in a row of the history.
+    """Yield, for each distance from 1 on, all pairs of items that are this many places apart in the same row.
 
-    The flat interactions are paired with themselves, shifted by the distance; pairs across rows are left out.
+    The array of all interactions is paired with itself, shifted by the distance; pairs from different rows are left
+    out.
 
     Args:
-        history: rows in time order.
-        max_distance: largest distance; distances that do not occur in the longest row are not yielded.
+        history: histories, each row in time order.
+        max_distance: largest distance; nothing is yielded for distances that do not occur even in the longest row.
 
     Yields:
-        The distance, and int32 (P,) codes of the earlier and of the later items.
+        The distance, the codes of the earlier items, int32 (P,), and the codes of the later items, int32 (P,).
     """
     longest = int(history.lengths.max(initial=0))
     places = history.places_from_the_end

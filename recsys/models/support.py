@@ -1,15 +1,17 @@
 """The items of a history that support a recommendation most, according to the model that makes it.
 
-There are three kinds of support, of which the first that applies is used:
+There are three kinds of support. The first kind that applies to a recommendation is used:
 
-- order: for models that read the order of a history, the loss of score when an item is removed from the history, if at
-  least half of this loss also occurs when the item is moved to the oldest position instead.
-- history: the loss of score when a liked item is removed from the history; Li, Monroe and Jurafsky, "Understanding
-  Neural Networks through Representation Erasure", arXiv 2016.
-- embeddings: for models that ignore histories, the cosine of the embeddings of a liked item and the recommended one.
+- order, for models that read the order of a history: by how much the score of the recommended item falls when an item
+  is removed from the history, if at least half of this loss also occurs when the item is moved to the oldest position
+  instead.
+- history: by how much the score of the recommended item falls when a liked item is removed from the history (Li, Monroe
+  and Jurafsky, "Understanding Neural Networks through Representation Erasure", arXiv 2016).
+- embeddings, for models that ignore histories: the cosine between the embeddings of a liked item and of the recommended
+  item.
 
-The same few items of a history are often the strongest support of most of a list, so a second item is named if it is
-at least half as strong as the first.
+The same few items of a history are often the strongest support of most items in a list of recommendations. A second
+item is therefore named if it is at least half as strong as the first.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from recsys.models.scoring import Scorer
 
 ORDER, HISTORY, EMBEDDINGS = "order", "history", "embeddings"
 SENTENCES = {ORDER: "right after {}", HISTORY: "because you liked {}", EMBEDDINGS: "similar to {}, which you liked"}
-SHARE_OF_ORDER = 0.5  # least share of the loss of score that must be due to the item's position
+SHARE_OF_ORDER = 0.5  # least share of the loss that must also occur when the item is moved to the oldest position
 SHARE_OF_SECOND = 0.5  # least strength of the second item, as a share of the strength of the first
 MAX_LIKED = 50  # largest number of liked items that are considered, since some users have rated thousands
 
@@ -35,10 +37,11 @@ class Support:
     """The items of a history that support a recommendation.
 
     Attributes:
-        kind: kind of support, `order`, `history` or `embeddings`; see the module.
-        items: codes of one or two items of the history, the strongest first; one for `order`.
-        strength: loss of the recommendation's score without the first item, in units of the model's scores, or cosine
-            of the first item and the recommended one; always positive.
+        kind: kind of support: `order`, `history` or `embeddings`, as `recsys.models.support` defines them.
+        items: codes of one or two items of the history, the strongest first; always one if the kind is `order`.
+        strength: by how much the score of the recommended item falls without the first of `items`, in units of the
+            model's scores. If the kind is `embeddings`, the cosine between the embeddings of the recommended item and
+            of the first of `items`. Always positive.
     """
 
     kind: str
@@ -55,9 +58,10 @@ class Support:
 
 
 def kind_of_support(model: Scorer, user: int) -> str | None:
-    """Return the kind of support of a model's recommendations to a user: `history`, `embeddings`, or None for no kind.
+    """Return the kind of support of a model's recommendations to a user, or None if the model supports none.
 
-    A model that reads the order of histories can also support some recommendations by `order`.
+    The kind is `history` or `embeddings`. A model that reads the order of histories can also support some
+    recommendations by `order`.
 
     Args:
         model: fitted model.
@@ -76,12 +80,13 @@ def supports(
     Args:
         model: fitted model.
         user: code of the user; -1 for an unknown user.
-        history: history of one row, from which the items were recommended.
-        items: int64 (m,) recommended items.
-        min_rating: lowest rating of a liked item, in rating units; see `most_liked`.
+        history: the user's history, a single row, from which the items were recommended.
+        items: int64 (m,) codes of the recommended items.
+        min_rating: lowest rating with which an item counts as liked; see `most_liked`.
 
     Returns:
-        m supports, in the order of `items`; None where no item of the history supports the recommendation.
+        The support of each of the m items, in the order of `items`; None for an item that no item of the history
+        supports.
     """
     found = _by_order(model, user, history, items)
     others = np.array([column for column, support in enumerate(found) if support is None], np.int64)
@@ -100,12 +105,12 @@ def supports(
 
 
 def strongest(kind: str, items: np.ndarray, strengths: np.ndarray) -> Support | None:
-    """Return the support by the strongest items, one or two; None if no item has a strength above zero.
+    """Return the support of a recommendation by the one or two strongest items, or None if no strength is above zero.
 
     Args:
         kind: kind of support.
         items: int (m,) items of the history, at least one.
-        strengths: float (m,) strength of each item.
+        strengths: float (m,) strength of each of these items.
     """
     first, *second = np.argsort(-strengths, kind="stable")[:2]
     if strengths[first] <= 0:
@@ -115,9 +120,9 @@ def strongest(kind: str, items: np.ndarray, strengths: np.ndarray) -> Support | 
 
 
 def _by_order(model: Scorer, user: int, history: History, items: np.ndarray) -> list[Support | None]:
-    """Find the items that support recommendations by their position in the history, whatever their rating.
+    """Find the items of a history that support recommendations by `order`, whatever the ratings of these items.
 
-    Only the latest `MAX_LIKED` items are considered. The arguments and the result are those of `supports`.
+    Only the latest `MAX_LIKED` items are considered. For the arguments and the result, see `supports`.
     """
     if not model.reads_order or not len(history.items):
         return [None] * len(items)
@@ -135,16 +140,19 @@ def _by_order(model: Scorer, user: int, history: History, items: np.ndarray) -> 
 
 
 def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: float = 0.0) -> np.ndarray:
-    """Return the positions in a history of the items that one user liked, int64 (m,) with m at most k.
+    """Return the positions of the items that one user liked most.
 
-    Liked items are rated at least as high as the user's mean and at least `min_rating`. They are ordered by rating,
-    highest first, and then by time, latest first.
+    A user likes an item whose rating is at least the user's mean rating and at least `min_rating`.
 
     Args:
         history: histories of one or more users.
-        row: row of the user.
+        row: row of the user in `history`.
         k: largest number of items.
-        min_rating: lowest rating of a liked item, in rating units.
+        min_rating: lowest rating with which an item counts as liked.
+
+    Returns:
+        int64 (m,) positions in the arrays of `history`, with m at most k. They are ordered by rating, the highest
+        first; equal ratings are ordered by time, the latest first.
     """
     positions = np.arange(history.indptr[row], history.indptr[row + 1])[::-1]
     ratings = history.ratings[positions]
@@ -154,21 +162,21 @@ def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: f
 
 
 def removal_losses(model: Scorer, user: int, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Compute by how much the scores of some items fall when one item is removed from the history.
+    """Compute by how much the scores of some items fall when an item is removed from a user's history.
 
-    Models that are `ExplainsByRemoval` and do not read order compute these losses themselves. For other models, the
-    histories without each item are scored in one batch; the items before a removed one are then one place nearer to the
-    end of the history, at unchanged times.
+    Models with the capability `ExplainsByRemoval` that do not read order compute these losses themselves. For other
+    models, m altered histories, each without one of the items, are scored in one batch. In an altered history, the
+    items before the removed item are one place nearer to the end, with unchanged times.
 
     Args:
         model: fitted model that uses histories.
         user: code of the user; -1 for an unknown user.
-        history: history of one row.
+        history: the user's history, a single row.
         positions: int64 (m,) positions in the history of the items to remove, one at a time.
-        items: int64 (n,) items whose scores are compared.
+        items: int64 (n,) codes of the items whose scores are compared.
 
     Returns:
-        float32 (m, n).
+        float32 (m, n) losses, a row for each removed item.
     """
     if isinstance(model, ExplainsByRemoval) and not model.reads_order:
         return model.removal_losses(history, positions, items)
@@ -177,16 +185,16 @@ def removal_losses(model: Scorer, user: int, history: History, positions: np.nda
 
 
 def losses_of_place(model: Scorer, user: int, history: History, positions: np.ndarray) -> np.ndarray:
-    """Compute by how much the score of every item falls when one item becomes the oldest of the history.
+    """Compute by how much the score of every item falls when an item of a history is moved to the oldest position.
 
     Args:
         model: fitted model that uses histories.
         user: code of the user; -1 for an unknown user.
-        history: history of one row.
+        history: the user's history, a single row.
         positions: int64 (m,) positions in the history of the items to move, one at a time.
 
     Returns:
-        float32 (m, n_items).
+        float32 (m, n_items) losses, a row for each moved item.
     """
     everything = np.arange(len(history.items))
     return _losses(
@@ -195,14 +203,17 @@ def losses_of_place(model: Scorer, user: int, history: History, positions: np.nd
 
 
 def _losses(model: Scorer, user: int, history: History, altered: Sequence[np.ndarray]) -> np.ndarray:
-    """Compute by how much the score of every item falls when a history of one row is altered, float32 (m, n_items).
+    """Compute by how much the score of every item falls when a user's history is altered.
 
     Args:
         model: fitted model that uses histories.
         user: code of the user; -1 for an unknown user.
-        history: history of one row.
-        altered: m altered histories, each given by the positions of its items in `history`, in their new order. The
+        history: the user's history, a single row.
+        altered: m altered histories. Each is given by its items in their new order, as positions in `history`. The
             times of these items are sorted, so that each altered history is in time order.
+
+    Returns:
+        float32 (m, n_items) losses, a row for each altered history.
     """
     rows = [np.arange(len(history.items)), *altered]
     chosen = np.concatenate(rows)
@@ -215,10 +226,10 @@ def _losses(model: Scorer, user: int, history: History, altered: Sequence[np.nda
 
 
 def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
-    """Compute the cosines between the embeddings of some items, int64 (B,), and of all items.
+    """Compute the cosines between the embeddings of some items, int64 (B,), and those of all items.
 
     Returns:
-        float (B, n_items), 0 where an embedding is zero.
+        float (B, n_items); the cosine with an embedding of zeros is 0.
     """
     embeddings = model.item_embeddings()  # (n_items, d)
     norms = np.linalg.norm(embeddings, axis=1, keepdims=True)

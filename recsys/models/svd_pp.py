@@ -1,7 +1,7 @@
 """SVD++: matrix factorisation that adds a sum over the rated items, as implicit feedback, to the user's vector.
 
 Koren, "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model", KDD 2008, equation 15. A
-step takes users with all their ratings, so that a user's items are summed once.
+training step takes users with all their ratings, so that the sum over a user's items is computed only once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from recsys.models.neural.sampling import Interactions
 class PenalisedSquaredErrorByUser(ByUser):
     """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), averaged over ratings.
 
-    The symbols are those of `SVDPPModule`, for a rating of item i by user u. A batch has all ratings of its users. The
-    vectors y are penalised by weight decay instead.
+    The formula is for a rating of item i by user u, with the symbols of `SVDPPModule`. A batch has all ratings of its
+    users. The vectors y are not penalised here, but by weight decay.
 
     Args:
         l2: penalty on the vectors, lambda.
@@ -57,7 +57,8 @@ class PenalisedSquaredErrorByUser(ByUser):
 class SVDPPModule(HistoryModule):
     """Rating = mean + b_u + b_i + q_i . (p_u + |N(u)|^-1/2 sum of y_j over N(u)), with N(u) the items that u rated.
 
-    N(u) is the history in the query. p_u, q_i and y_j are vectors, and b_u and b_i biases, of users and items.
+    N(u) is the history in the query. A user has a vector p_u, an item two vectors, q_i and y_i; b_u and b_i are the
+    biases of users and items.
     """
 
     def __init__(
@@ -86,17 +87,17 @@ class SVDPPModule(HistoryModule):
         return self.users(queries.users) + history.pooled(self.rated.weight, weights)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return predicted ratings of all items minus the mean rating, (B, n_items); `items` is ignored."""
+        """Return the predicted ratings of all items, minus the mean rating, (B, n_items); `items` is ignored."""
         encoded = self.encode(queries)
         return encoded @ self.items.weight.T + self.user_bias(queries.users) + self.item_bias.weight.T
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """See `NeuralModule.parameter_groups`: weight decay applies to y only."""
+        """See `NeuralModule.parameter_groups`; weight decay applies to the vectors y only."""
         others = [weights for name, weights in self.named_parameters() if name != "rated.weight"]
         return [{"params": [self.rated.weight]}, {"params": others, "weight_decay": 0.0}]
 
     def item_embeddings(self) -> Tensor:
-        """Return q_i, (n_items, d)."""
+        """Return the items' vectors q_i, (n_items, d)."""
         return self.items.weight
 
 
@@ -106,11 +107,12 @@ class SVDPP(HistoryRecommender):
     Args:
         embedding_dim: length of the vectors.
         init_std: standard deviation of the vectors' initial values.
-        dropout: dropout rate of the vector that q_i is multiplied with.
-        history_dropout: share of the rated items, as elements of N(u), that is masked during training.
-        l2: penalty on the squared vectors p_u and q_i for each rating.
-        bias_l2: penalty on the squared biases for each rating.
-        loss: `squared`; `batch_size` counts users, and `weight_decay` applies to y only.
+        dropout: dropout rate of the vector that is multiplied by q_i.
+        history_dropout: share of the rated items that is dropped from N(u) during training; their ratings are still
+            predicted.
+        l2: penalty on the squared norms of the vectors p_u and q_i, for each rating.
+        bias_l2: penalty on the squared biases b_u and b_i, for each rating.
+        loss: `squared`, the only choice. `batch_size` counts users, and `weight_decay` applies to the vectors y only.
         **training: see `HistoryRecommender`.
 
     Raises:

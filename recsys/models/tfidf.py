@@ -1,4 +1,4 @@
-"""TF-IDF profiles: items as TF-IDF vectors of the words of their metadata, users as means of the items they rated."""
+"""TF-IDF profiles: an item is the TF-IDF vector of the words in its metadata, a user the mean of the rated items."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class TfidfProfile(ContentProfile):
     """Scores an item by the cosine between its TF-IDF vector and the user's profile; see `ContentProfile`.
 
     Args:
-        min_count: minimum number of items whose metadata must contain a word for it to be used.
-        fields: metadata fields that make up an item's document, in this order.
+        min_count: number of items whose metadata must contain a word for the word to be used.
+        fields: metadata fields whose text is an item's document, in this order.
         half_life: see `WeighsHistories`.
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.

@@ -1,4 +1,7 @@
-"""Settings of Lightning's Trainer that a fit chooses itself; they are refused, so that none is ignored silently."""
+"""Settings of Lightning's Trainer that users cannot change, since a fit chooses their values itself.
+
+They are refused rather than ignored silently.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from recsys.errors import UserError
 
 _EVERY_USER = "validation measures all users once after each epoch"
 
-# What to do instead, or why nothing needs to be done.
+# What to do instead of giving a setting, or why nothing needs to be done.
 REFUSED = {
     "max_epochs": "set model.max_epochs, which counts for schedules and refits too",
     "fast_dev_run": "debug=default runs a few batches of everything",
@@ -28,10 +31,13 @@ REFUSED = {
 
 
 def check_trainer_settings(names: Iterable[str]) -> None:
-    """Check that no setting of Lightning's Trainer, given by name, is one that a fit chooses itself (`REFUSED`).
+    """Check that a user's settings of Lightning's Trainer include none that a fit chooses itself (`REFUSED`).
+
+    Args:
+        names: names of the settings that the user gave.
 
     Raises:
-        UserError: a fit chooses one of the settings itself.
+        UserError: a fit chooses one of these settings itself.
     """
     for name in names:
         if name in REFUSED:

@@ -1,8 +1,8 @@
-"""Random forest and gradient boosting: regression of ratings on the features of `RatingTrees`.
+"""Random forest and gradient boosting: regression of ratings on the features that `RatingTrees` computes.
 
 Breiman, "Random Forests", Machine Learning 2001; Friedman, "Greedy Function Approximation: A Gradient Boosting
-Machine", Annals of Statistics 2001, on histograms as in Ke et al., "LightGBM: A Highly Efficient Gradient Boosting
-Decision Tree", NeurIPS 2017.
+Machine", Annals of Statistics 2001. Boosting finds splits on histograms of the features: Ke et al., "LightGBM: A Highly
+Efficient Gradient Boosting Decision Tree", NeurIPS 2017.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class RandomForest(RatingTrees):
 
 
 class GradientBoosting(RatingTrees):
-    """Predicts a rating as a sum of regression trees, each fitted to the residuals of those before it.
+    """Predicts a rating as the sum of regression trees, each fitted to the residuals that the earlier trees leave.
 
     Splits are found on histograms of the features.
 
     Args:
         n_trees: number of trees.
-        lr: learning rate, by which each tree's correction is scaled.
+        lr: learning rate: factor by which the predictions of each tree are scaled.
         max_leaf_nodes: maximum number of leaves of a tree.
         min_samples_leaf: minimum number of ratings in a leaf.
         max_features: share of the columns that are considered for a split, above 0 and at most 1.

@@ -1,11 +1,11 @@
-"""Two stages: several models find candidates, which decision trees rank by features of user, item and moment.
+"""Two stages: several models find candidates, which decision trees rank by features of the user, item and moment.
 
 Volkovs et al., "Two-stage Model for Automatic Playlist Continuation at Scale", RecSys Challenge 2018.
 
-The trees learn from labels, the last training ratings of each user. The features of a label come from the history
-before it and from models that are fitted without any label, so that no feature contains information about its label.
-The models that are used to score are fitted to all training ratings. Since these are more ratings, their scores are
-slightly more accurate than those that the trees learned from.
+The labels from which the trees learn are the last training ratings of each user. The features of a label are computed
+from the history before it and by copies of the models that are fitted without any label, so that no feature contains
+information about its label. For scoring, models that are fitted to all training ratings are used. Since these are more
+ratings, their scores are slightly more accurate than those from which the trees learned.
 """
 
 from __future__ import annotations
@@ -40,26 +40,27 @@ log = logging.getLogger(__name__)
 
 
 class TwoStage(Ensemble, ExplainsByFeatures):
-    """Base class of models that find candidates by several models and rank them by trees, which a subclass fits.
+    """Base class of models that find candidates by several models and rank them by decision trees.
 
-    Candidates are scored by the trees, above all other items, which follow in the order of the first model. Only the
-    order of these other scores has a meaning.
+    A subclass fits the trees. They score the candidates of a user; all other items follow below the lowest candidate,
+    in the order of the first model. The scores of these other items have no meaning beyond their order.
 
     Args:
-        models: models that find candidates, by name; see `Ensemble`. Their scores and ranks are features too.
+        models: the models that find candidates, by name; see `Ensemble`. Their scores and ranks are features too.
         n_candidates: number of unseen items that each model contributes as candidates.
-        budgets: number of candidates of some models, by name, in place of `n_candidates`.
-        n_labels: number of last training ratings of each user that the trees learn from; at most half of a user's
+        budgets: number of candidates that a model contributes, by name of the model; models that are not named here
+            contribute `n_candidates`.
+        n_labels: number of last training ratings of each user from which the trees learn; at most half of a user's
             ratings are used.
         n_negatives: mean number of other candidates that are sampled for each label.
-        seed: seed of the samples and of the trees.
+        seed: seed of the sampling and of the trees.
         **prior: see `Ensemble`.
 
     Raises:
         UserError: a value is not allowed.
 
     Attributes:
-        features: features of candidates, fitted to all training ratings.
+        features: computes the features of candidates; fitted to all training ratings.
         trees: the fitted trees of the second stage.
     """
 
@@ -91,22 +92,23 @@ class TwoStage(Ensemble, ExplainsByFeatures):
 
     @abstractmethod
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """Fit the second stage.
+        """Fit the trees of the second stage to lists of candidates, one list for each label.
 
         Args:
-            frame: float32 (n, n_columns) features of candidates, list by list.
-            labels: bool (n,) whether the candidate is the item that the user rated.
-            sizes: int64 (n_lists,) number of candidates in each list; exactly one candidate of a list is such an item.
+            frame: float32 (n, n_columns) features of the candidates of all lists, one list after the other.
+            labels: bool (n,) whether each candidate is the item that the user rated, which is true for exactly one
+                candidate of each list.
+            sizes: int64 (n_lists,) number of candidates in each list.
 
         Returns:
-            Trees whose sum is the score of a candidate.
+            Trees; the score of a candidate is the sum of their predictions.
         """
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Fit the base models, with early stopping by `valid`, and the trees.
+        """Fit the base models, with early stopping on `valid`, and the trees.
 
         Raises:
-            UserError: no label is among its candidates.
+            UserError: the trees cannot learn, since none or all of the candidates are labels.
         """
         started = time.perf_counter()
         self._fit_base_models(train, valid, context)
@@ -120,9 +122,9 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return FitReport(seconds, len(train) / seconds, candidate_recall=recall)
 
     def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the arguments of `fit_trees`: for each label, a list of the label and sampled candidates.
+        """Return the arguments of `fit_trees`; the list for a label has the label and a sample of other candidates.
 
-        Labels that are not among the candidates of their user are left out.
+        Labels that are not among the candidates found for their users are left out.
         """
         labels = last_ratings(train, self.n_labels)
         models = {name: cached_refit(model, labels.known, context) for name, model in self.base_models.items()}
@@ -152,7 +154,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return recall
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`; items other than candidates score at least 1 below the lowest candidate."""
+        """See `Recommender._score`; items that are not candidates score at least 1 below the user's candidates."""
         candidates = self._first_stage.candidates(query)
         ranked = self.trees.predict(candidates.frame)
         lowest = np.zeros(len(query))
@@ -163,14 +165,14 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return scores.astype(np.float32)
 
     def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
-        """See `ExplainsByFeatures.feature_contributions`; NaN for items that are not candidates."""
+        """See `ExplainsByFeatures.feature_contributions`; contributions are NaN for items that are not candidates."""
         candidates = self._first_stage.candidates(query)
         added = self.trees.contributions(candidates.frame, candidates.group_of_column)
         by_item = pd.DataFrame(added, index=candidates.items, columns=list(candidates.features))
         return by_item.reindex(items)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns those of `features` and `trees`."""
+        """See `Recommender.arrays`; also returns the arrays of `features` and `trees`."""
         return super().arrays() | prefixed({"features": self.features, "trees": self.trees})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -189,12 +191,14 @@ class TwoStage(Ensemble, ExplainsByFeatures):
 
 
 class BoostedTwoStage(TwoStage):
-    """Ranks candidates by the log odds of gradient-boosted trees that minimise the log loss.
+    """Ranks candidates by their log odds of being rated next, which gradient-boosted trees predict.
+
+    The trees minimise the log loss.
 
     Args:
         models: see `TwoStage`.
         n_trees: number of trees.
-        lr: learning rate, by which each tree's correction is scaled.
+        lr: learning rate: factor by which the predictions of each tree are scaled.
         max_leaf_nodes: maximum number of leaves of a tree.
         min_samples_leaf: minimum number of candidates in a leaf.
         l2: penalty on the squared values of the leaves.
@@ -226,7 +230,7 @@ class BoostedTwoStage(TwoStage):
         self.l2 = l2
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`; minimises the log loss, and ignores lists."""
+        """See `TwoStage.fit_trees`; minimises the log loss, and ignores which list each candidate belongs to."""
         estimator = HistGradientBoostingClassifier(
             learning_rate=self.lr,
             max_iter=self.n_trees,
@@ -240,13 +244,14 @@ class BoostedTwoStage(TwoStage):
 
 
 class LambdaMARTTwoStage(BoostedTwoStage):
-    """Ranks candidates by gradient-boosted trees that raise the NDCG of each user's list (LightGBM's `lambdarank`).
+    """Ranks candidates by gradient-boosted trees that optimise the NDCG of each list (LightGBM's `lambdarank`).
 
     Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", Microsoft Research 2010; Ke et al., "LightGBM: A
     Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017. The arguments are those of `BoostedTwoStage`.
 
     Raises:
-        UserError: a value is not allowed or, in `fit`, LightGBM is not installed. A fitted model does not need it.
+        UserError: a value is not allowed, or LightGBM is not installed when `fit` is called. A fitted model does not
+            need LightGBM.
     """
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
@@ -256,7 +261,7 @@ class LambdaMARTTwoStage(BoostedTwoStage):
         return super()._fit(train, valid, context)
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`; ranks within lists."""
+        """See `TwoStage.fit_trees`; ranks the candidates within each list."""
         ranker = _lightgbm().LGBMRanker(
             n_estimators=self.n_trees,
             learning_rate=self.lr,
@@ -271,7 +276,7 @@ class LambdaMARTTwoStage(BoostedTwoStage):
 
 
 class ForestTwoStage(TwoStage):
-    """Ranks candidates by the probability of being rated next, as a random forest estimates it.
+    """Ranks candidates by their probability of being rated next, which a random forest predicts.
 
     Args:
         models: see `TwoStage`.
@@ -300,7 +305,7 @@ class ForestTwoStage(TwoStage):
         self.max_features = max_features
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`; classifies candidates, and ignores lists."""
+        """See `TwoStage.fit_trees`; fits a classifier to all candidates, and ignores which list each belongs to."""
         estimator = RandomForestClassifier(
             self.n_trees,
             min_samples_leaf=self.min_samples_leaf,
@@ -322,7 +327,7 @@ def _lightgbm() -> ModuleType:
 def last_ratings(train: Dataset, n: int) -> StepHoldout:
     """Hold out the last n ratings of each user, but at most half of the user's ratings.
 
-    The history of each held-out rating ends just before it, so it includes earlier held-out ratings of the user.
+    The history for a held-out rating ends just before that rating, so it includes the user's earlier held-out ratings.
     """
     places = train.histories().places_from_the_end
     held_out = places < np.minimum(n, train.user_counts // 2)[train.users]
@@ -333,7 +338,7 @@ def last_ratings(train: Dataset, n: int) -> StepHoldout:
 
 
 def _described(first_stage: FirstStage, holdout: Holdout, description: str) -> Iterator[tuple[Candidates, np.ndarray]]:
-    """Yield, for batches of a holdout's queries, the candidates, and whether each candidate is held out, bool (P,)."""
+    """Yield, for each batch of a holdout's queries, the candidates and which of them are held-out items, bool (P,)."""
     n_items = holdout.ratings.n_items
     size = max(1, VALUES_PER_BLOCK // (n_items * len(first_stage.models)))
     for start in ProgressBar(range(0, holdout.n_queries, size), desc=description):

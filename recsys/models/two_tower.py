@@ -1,9 +1,9 @@
-"""Two towers: items are embedded by their metadata and ids, users by the items that they rated, in one space.
+"""Two towers: one embeds items by their metadata and ids, the other embeds users by the items that they rated.
 
 Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019. The user tower
-averages items, as in Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016. Ids
-are masked at random during training, so that an item without ratings is embedded well by its metadata: Volkovs, Yu and
-Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017.
+averages the rated items, as in Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys
+2016. Ids are masked at random during training, so that the model learns to embed an item without ratings by its
+metadata: Volkovs, Yu and Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class ItemTower(NamedTuple):
     """The output of the item tower for C items.
 
     Attributes:
-        vectors: float32 (C, d) vectors of the items as candidates, v.
-        history: float32 (C, d) vectors of the items as elements of a history, h.
-        popularity: float32 (C,) bias of each item, b.
+        vectors: float32 (C, d) vectors v, by which the items are scored.
+        history: float32 (C, d) vectors h, which represent the items in histories.
+        popularity: float32 (C,) biases b of the items.
     """
 
     vectors: Tensor
@@ -55,13 +55,13 @@ class ItemTower(NamedTuple):
 
 
 class CatalogueSoftmax(ByUser):
-    """Cross-entropy of a user's items over all items with ratings.
+    """Cross-entropy of a user's items over all items that have training ratings.
 
     Items without ratings are left out, since training would push their scores down.
     """
 
     def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`; stores the items with ratings."""
+        """See `Objective.bind`; stores which items have ratings."""
         self.candidates = train.item_counts.nonzero().squeeze(1)
 
     def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
@@ -70,11 +70,14 @@ class CatalogueSoftmax(ByUser):
 
 
 class SharedSampledSoftmax(ByUser):
-    """Cross-entropy over the items of a batch and some sampled negatives, which all of its users share.
+    """Cross-entropy of a user's items over a set of items that all users of a batch share.
+
+    The set consists of the items that these users rated and of sampled negatives.
 
     Args:
         n_negatives: number of negatives drawn for a batch.
-        negative_power: negatives are drawn in proportion to popularity to this power; items without ratings never are.
+        negative_power: exponent of popularity: negatives are drawn in proportion to popularity^negative_power. Items
+            without ratings are never drawn.
     """
 
     scores_catalogue = False
@@ -91,7 +94,7 @@ class SharedSampledSoftmax(ByUser):
         self.n_users = train.n_raters
 
     def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
-        """See `Objective.loss`, and `shared_softmax_loss` for the correction for sampling."""
+        """See `Objective.loss`; for how the loss corrects for sampling, see `shared_softmax_loss`."""
         items, log_included = shared_candidates(batch, self.item_counts, self.draw, self.n_users, self.n_negatives)
         return shared_softmax_loss(*module.logits_among(batch, items), log_included)
 
@@ -99,20 +102,20 @@ class SharedSampledSoftmax(ByUser):
 class TwoTowerModule(HistoryModule):
     """Logit = u . v_i / T + b_i, with temperature T.
 
-    Item tower: v_i, b_i and h_i, the item as an element of a history, are a linear map of the item's sentence embedding
-    and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the embedding
-    of the user's features (`FeatureEmbedding`), scaled to unit length, plus an embedding of the user's id. The setting
-    `normalized` determines whether u alone, both u and v_i, or neither are scaled.
+    Item tower: v_i, b_i and the vector h_i, which represents the item in histories, are a linear map of the item's
+    sentence embedding and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items
+    plus the embedding of the user's features (`FeatureEmbedding`), scaled to unit length, plus an embedding of the
+    user's id. The setting `normalized` determines whether only u, both u and v_i, or neither of them are scaled.
 
-    In training, the items that a user is to be matched with are also those of the user's history, as in an autoencoder,
-    whereas Covington et al. predict a later item from earlier ones. `history_dropout` masks some of the history.
+    In training, a user's history consists of the same items that the user's vector must match, as in an autoencoder,
+    and `history_dropout` masks some of it. Covington et al. instead predict a later item from earlier items.
 
     Args:
-        text: float32 (n_items, d_text) sentence embeddings of the items, which are not trained.
+        text: float32 (n_items, d_text) sentence embeddings of the items; they are not trained.
         features: CSR float32 (n_items, f) binary features of items.
         user_features: CSR float32 (n_users + 1, g) binary features of users; the last row is that of unknown users.
-        settings: hyperparameters of the model.
-        sparse_gradients: whether the id embeddings have sparse gradients, for steps that look up few ids.
+        settings: the recommender, whose hyperparameters the module uses.
+        sparse_gradients: whether the embeddings of ids have sparse gradients, for training steps that use few ids.
         **training: see `NeuralModule`.
     """
 
@@ -153,7 +156,7 @@ class TwoTowerModule(HistoryModule):
         self.catalogue = self.items(torch.arange(self.n_items, device=self.device))
 
     def items(self, items: Tensor) -> ItemTower:
-        """Apply the item tower to items, int64 (C,); in training, texts and ids are masked at random."""
+        """Apply the item tower to items, int64 (C,) codes; in training, texts and ids are masked at random."""
         text = F.dropout(self.text[items], self.text_dropout, self.training)
         ids = masked_rows(self.ids(items), self.id_dropout, self.training)
         embedded = text @ self.text_map + FEATURES_WEIGHT * self.facts(items) + ids  # (C, 2 d + 1)
@@ -167,7 +170,7 @@ class TwoTowerModule(HistoryModule):
         """Apply the user tower, and return u, (B, d).
 
         Args:
-            queries: B users, whose histories contain rows of `history` in place of item codes.
+            queries: B users; the items of their histories are given as row numbers of `history`, not as item codes.
             history: float32 (C, d) vectors h of items.
         """
         rated = queries.history
@@ -179,33 +182,33 @@ class TwoTowerModule(HistoryModule):
         return F.dropout(users, self.dropout, self.training) + own
 
     def logits(self, users: Tensor, items: ItemTower) -> Tensor:
-        """Return the logits of C items for users with the vectors `users` (B, d), (B, C)."""
+        """Return the logits, (B, C), of C items for the users with the vectors `users`, (B, d)."""
         return self.log_scale.exp() * users @ items.vectors.T + items.popularity
 
     def logits_among(self, queries: QueryBatch, items: Tensor) -> tuple[Tensor, HistoryBatch]:
-        """Score C items for the users of a batch, and embed each of the items once for both towers.
+        """Score C items for the users of a batch; each item is embedded only once, for both towers.
 
         Args:
-            queries: B users; all items of their histories are among `items`.
+            queries: B users; all items of their histories must be among `items`.
             items: int64 (C,) item codes, ascending.
 
         Returns:
-            (B, C) logits, and the histories with their items as columns of the logits.
+            The logits, (B, C), and the users' histories, whose items are given as columns of the logits.
         """
         tower = self.items(items)
         history = queries.history._replace(items=torch.searchsorted(items, queries.history.items))
         return self.logits(self.users(queries._replace(history=history), tower.history), tower), history
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """See `HistoryModule.encode`; returns u, with the vectors of items from the last `refresh`."""
+        """See `HistoryModule.encode`; returns u, computed from the item vectors of the last `refresh`."""
         return self.users(queries, self.catalogue.history)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items), with their vectors from the last `refresh`; `items` is ignored."""
+        """Return the logits of all items, (B, n_items), from the vectors of the last `refresh`; `items` is ignored."""
         return self.logits(self.encode(queries), self.catalogue)
 
     def item_embeddings(self) -> Tensor:
-        """Return v, (n_items, d)."""
+        """Return the item vectors v, (n_items, d)."""
         return self.catalogue.vectors
 
 
@@ -214,20 +217,20 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
 
     Args:
         encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
-        fields: metadata fields that make up an item's document, in this order.
-        min_count: minimum number of rated items that must have a feature for it to be used.
-        embedding_dim: length of the vectors, d.
-        normalized: which vectors are scaled to unit length: those of `users` (before the ids are added), of `both`
-            users and items, or of `neither`.
-        temperature: initial value of T.
-        learn_temperature: whether T is trained; weight decay then pulls it towards one.
+        fields: metadata fields whose text is an item's document, in this order.
+        min_count: number of rated items that must have a feature for the feature to be used.
+        embedding_dim: length of the vectors of users and items, d.
+        normalized: which vectors are scaled to unit length: those of `users` (before the embeddings of their ids are
+            added), of `both` users and items, or of `neither`.
+        temperature: initial value of the temperature T.
+        learn_temperature: whether T is trained; weight decay then pulls it towards 1.
         text_dropout: share of the elements of a sentence embedding that is masked during training.
         history_dropout: share of the items of a history that is masked during training.
         dropout: share of the elements of u that is masked during training.
-        id_dropout: share of the items whose ids are masked during training; 1 learns no item ids.
-        user_id_dropout: share of the users whose ids are masked during training; 1 learns no user ids.
-        loss: `softmax` over all items with ratings, or `sampled_softmax` over the items of a batch's users and
-            `n_negatives` more; `batch_size` counts users.
+        id_dropout: share of the items whose ids are masked during training; with 1, item ids have no effect.
+        user_id_dropout: share of the users whose ids are masked during training; with 1, user ids have no effect.
+        loss: `softmax` over all items with ratings, or `sampled_softmax` over the items that a batch's users rated and
+            `n_negatives` sampled items; `batch_size` counts users.
         n_negatives: number of negatives drawn for a batch, shared by its users.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`.
@@ -286,17 +289,17 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         return TwoTowerModule(content.text, content.facts, self.user_facts, self, sparse_gradients, **training)
 
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`; returns u / T and 1."""
+        """See `ScoresByProducts.user_vectors`; a vector is [u / T, 1]."""
         vectors = self.module.log_scale.exp().item() * self._encode(query)
         return np.pad(vectors, ((0, 0), (0, 1)), constant_values=1)
 
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`; returns v and the item's bias."""
+        """See `ScoresByProducts.item_vectors`; a vector is [v_i, b_i]."""
         items = self.module.catalogue
         return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`; the graph stores the embedding of each user's features, `FeatureEmbedding`."""
+        """See `HasGraph.graph`; the graph stores the embedding of each user's features, already computed."""
         facts = self.module.user_facts(torch.arange(self.n_users + 1)).detach()
         module = copy(self.module)
         module._modules = {**module._modules, "user_facts": nn.Embedding.from_pretrained(facts)}
@@ -312,10 +315,10 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         super().restore(arrays)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Encode metadata and train.
+        """Encode the items' metadata and the users' features, and train the module.
 
         Raises:
-            UserError: the encoder's vectors are sparse, or weights and logits do not fit in memory.
+            UserError: the encoder returns sparse vectors, or weights and logits do not fit in memory.
         """
         self._check_memory(train)  # here too, since encoding metadata can take minutes
         users = features(train.user_frame, vocabulary(train.user_frame, USER_FEATURES, min_count=1))
@@ -323,7 +326,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         return super()._fit(train, valid, context)
 
     def _check_memory(self, train: Dataset) -> None:
-        """See `NeuralRecommender._check_memory`; counts weights and, with `softmax`, logits."""
+        """See `NeuralRecommender._check_memory`; counts weights and, with `loss=softmax`, logits."""
         per_item, per_user = 2 * self.embedding_dim + 1, self.embedding_dim
         numbers = COPIES_OF_WEIGHTS * (per_item * train.n_items + per_user * train.n_users)
         if self.loss == "softmax":  # every step embeds all items and scores them
@@ -339,18 +342,18 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
 def _unit(vectors: Tensor) -> Tensor:
     """Return vectors (B, d) scaled to unit length; zero vectors remain zero, and their gradients are not scaled.
 
-    `F.normalize` multiplies gradients at zero by 1e12. In the first steps, the vector of a user is zero if the whole
-    history is masked. Adam's second moments of the user's features would then be so large that they would not be
-    trained any further.
+    `F.normalize` multiplies gradients at zero by 1e12. In the first steps of training, the vector of a user is zero if
+    the whole history is masked. With such gradients, Adam's second moments for the embeddings of the user's features
+    would be so large that these embeddings would not be trained any further.
     """
     lengths = vectors.norm(dim=1, keepdim=True)
     return vectors / lengths.where(lengths > 0, 1.0)
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:
-    """Draw a random linear map to [v, h, bias], (n_inputs, 2 d + 1), that preserves inner products in expectation.
+    """Draw initial weights of the linear map from an item's inputs to [v, h, b], (n_inputs, 2 d + 1).
 
-    With it, v = h, and the bias is 0.
+    The map preserves inner products in expectation. With it, v = h and b = 0.
     """
     vectors = torch.randn(n_inputs, d) / d**0.5
     return torch.cat([vectors, vectors, torch.zeros(n_inputs, 1)], dim=1)

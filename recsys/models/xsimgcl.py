@@ -1,4 +1,4 @@
-"""XSimGCL: LightGCN with a contrastive loss between a noisy layer and the mean over layers.
+"""XSimGCL: LightGCN with a contrastive loss between one noisy layer and the mean over all layers.
 
 Yu, Xia, Chen, Cui, Hung and Yin, "XSimGCL: Towards Extremely Simple Graph Contrastive Learning for Recommendation",
 TKDE 2023.
@@ -34,7 +34,7 @@ class ContrastiveGraphBPR(GraphBPR):
         self.temperature = temperature
 
     def loss(self, module: XSimGCLModule, batch: SampledBatch) -> Tensor:  # type: ignore[override]
-        """See `Objective.loss`; the views of a node are its mean over layers and one layer, of the same propagation."""
+        """See `Objective.loss`; contrasts the mean over the layers with one layer, both from the same propagation."""
         layers = module.layers(module.training_graph(), module.noise)
         mean, contrasted = torch.stack(layers).mean(dim=0), layers[module.contrasted_layer - 1]
         loss = self.ranking_loss(module, mean, batch)
@@ -42,25 +42,29 @@ class ContrastiveGraphBPR(GraphBPR):
         return loss + self.contrast_weight * sum(self._contrast(mean[own], contrasted[own]) for own in nodes)
 
     def _contrast(self, one: Tensor, other: Tensor) -> Tensor:
-        """Return the InfoNCE loss of two views of n nodes, (n, d) each, whose positive pairs are the same node."""
+        """Return the InfoNCE loss between two views, (n, d) each, of n nodes.
+
+        The two views of the same node are a positive pair.
+        """
         similarities = F.normalize(one) @ F.normalize(other).T
         return F.cross_entropy(similarities / self.temperature, torch.arange(len(one), device=one.device))
 
 
 class XSimGCLModule(LightGCNModule):
-    """LightGCN without layer 0 in the mean; in training, each layer has noise.
+    """LightGCN, except that the mean over layers leaves out layer 0, and that noise is added in each layer in training.
 
         e^(k+1) = A e^(k) + Delta,   Delta = noise * sign(A e^(k)) * u / |u|,   u ~ U(0, 1)^d
 
-    with A the normalised adjacency matrix, and u drawn for each embedding.
+    with A the normalised adjacency matrix, and with its own u for each embedding.
 
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
-        embedding_dim: length of the vectors.
-        n_layers: number of propagations, K.
-        noise: L2 norm of the noise (the paper's epsilon).
-        contrasted_layer: number, from 1, of the layer that is contrasted with the mean over layers (the paper's l*).
+        embedding_dim: length of the embeddings.
+        n_layers: number of propagation steps, K.
+        noise: L2 norm of the noise Delta (the paper's epsilon).
+        contrasted_layer: number of the layer, counted from 1, that is contrasted with the mean over all layers (the
+            paper's l*).
         **training: see `PropagatingModule`.
     """
 
@@ -78,7 +82,7 @@ class XSimGCLModule(LightGCNModule):
         self.noise, self.contrasted_layer = noise, contrasted_layer
 
     def layers(self, graph: Tensor, noise: float = 0.0) -> list[Tensor]:
-        """Return the embeddings of layers 1 to K, (n_users + n_items, d) each.
+        """Return the embeddings in the layers 1 to K, each (n_users + n_items, d) with users before items.
 
         Args:
             graph: the normalised adjacency matrix A.
@@ -94,13 +98,13 @@ class XSimGCLModule(LightGCNModule):
 
 
 class XSimGCL(LightGCN):
-    """LightGCN with contrastive learning from noise; see `XSimGCLModule`.
+    """LightGCN with noise in each layer and a contrastive loss; see `XSimGCLModule` and `ContrastiveGraphBPR`.
 
     Args:
-        contrast_weight: see `ContrastiveGraphBPR`. The default suits sparse data; dense data need a smaller one.
+        contrast_weight: see `ContrastiveGraphBPR`. The default suits sparse data; dense data need a smaller weight.
         temperature: see `ContrastiveGraphBPR`.
         noise: L2 norm of the noise that is added to each embedding in each layer during training.
-        contrasted_layer: number, from 1, of the layer whose embeddings are contrasted with the mean over layers.
+        contrasted_layer: number of the layer, counted from 1, that is contrasted with the mean over all layers.
         **model: see `LightGCN`.
 
     Raises:
