@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
     read_run(directory)
     if arguments.roll_back:
         with refit_lock(directory):
-            print(f"{short(rollout.roll_back(directory))} is served again.")
+            active = short(rollout.roll_back(directory))
+        print(f"{active} is served again. `refit` trains at once again, and `refit --every` waits for new ratings.")
         return
     refitter = Refitter(
         directory,

@@ -17,6 +17,7 @@ from recsys.web.protection import Protection, RequestGuard
 from recsys.web.rate_limit import RateLimit, SharedRateLimit
 from recsys.web.recommendation_service import RecommendationService
 from recsys.web.request_metrics import RequestMetrics
+from recsys.web.store import StoreError
 
 REFRESH_SECONDS = 1.0  # between checks for a promoted run, and between exchanges of counts with other servers
 GC_THRESHOLDS = (2000, 10, 500)  # pages leave much garbage, and a full collection blocks every request
@@ -63,6 +64,8 @@ async def _repeating(functions: Mapping[str, Callable[[], None]]) -> AsyncIterat
             await asyncio.sleep(REFRESH_SECONDS)
             try:
                 await asyncio.to_thread(function)
+            except StoreError:  # the service has logged it
+                continue
             except Exception:  # one failure does not end the repetition
                 log.exception("%s failed", what)
 

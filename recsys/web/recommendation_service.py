@@ -104,6 +104,7 @@ class RecommendationService:
         self._loading = {name: Lock() for name in self.runs}
         self._catalogues: dict[str, Catalogue] = {}
         self._failed: dict[str, Path] = {}
+        self._store_fails = False
         first, *others = (read_run(directory) for directory in self.runs.values())
         self.data_name = rollout.data_name(first)
         for other in others:
@@ -287,13 +288,20 @@ class RecommendationService:
         """Call the store.
 
         Raises:
-            StoreError: the store failed. The reason is only logged, since it may contain paths.
+            StoreError: the store failed. The reason is only logged, since it may contain paths, and only the first of
+                an outage, in which each request and each exchange of request counts fails.
         """
         try:
-            return self._deadline(function, *arguments)
+            result = self._deadline(function, *arguments)
         except StoreError as error:
-            log.warning("%s", error)
+            if not self._store_fails:
+                log.warning("%s", error)
+            self._store_fails = True
             raise StoreError(NO_STORE) from error
+        if self._store_fails:
+            log.warning("The feedback store answers again.")
+        self._store_fails = False
+        return result
 
     def _load(self, name: str, directory: Path) -> LoadedRun:
         relative = directory.relative_to(self.runs[name])

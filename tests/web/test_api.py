@@ -27,6 +27,7 @@ from recsys.web.protection import UPLOAD_BYTES, Protection, RequestGuard
 from recsys.web.rate_limit import RateLimit
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
 from recsys.web.request_metrics import RequestMetrics
+from recsys.web.store import Store
 from tests.web.conftest import dataset_of
 
 LIKED = [{"movie_id": 0}, {"movie_id": "2"}, {"movie_id": 4, "stars": 4}]
@@ -265,7 +266,7 @@ def test_an_invalid_parameter_is_named_as_in_the_request(client):
     assert message(client.get("/api/films/"), 422) == "movie_id: String should have at least 1 character"
 
 
-def test_recommendations_continue_without_the_store(client, service, tmp_path):
+def test_recommendations_continue_without_the_store_and_one_line_reports_the_outage(client, service, tmp_path, caplog):
     service.store.close()
     (tmp_path / "feedback.sqlite").unlink()
     (tmp_path / "feedback.sqlite").mkdir()
@@ -273,6 +274,13 @@ def test_recommendations_continue_without_the_store(client, service, tmp_path):
     event = {"key": "k", "user_id": 1, "kind": "seen", "movie_id": 1}
     assert message(client.post("/api/feedback", json=event), 503) == NO_STORE
     assert client.post("/api/recommend", json={"history": LIKED}).status_code == 200
+    assert client.post("/api/feedback", json=event).status_code == 503
+    logged = [record.message for record in caplog.records if record.name.endswith("recommendation_service")]
+    assert len(logged) == 1
+    (tmp_path / "feedback.sqlite").rmdir()
+    service.store = Store.open(service.store.address)
+    assert client.post("/api/feedback", json=event).status_code == 200
+    assert caplog.records[-1].message == "The feedback store answers again."
 
 
 def test_requests_under_other_names_or_from_other_sites_are_refused(guarded):

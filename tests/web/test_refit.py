@@ -359,8 +359,10 @@ def test_one_refit_or_roll_back_at_a_time(ease, promoting, rates, command):
 def test_roll_back_activates_the_previous_version(refitted, command, tmp_path):
     run = shutil.copytree(refitted.run, tmp_path / "run")
     first = run / rollout.REFITS / Path(refitted.first.refit).name
-    assert command("refit", run, "--roll-back")[:2] == (0, f"{first} is served again.\n")
-    assert command("refit", run, "--roll-back")[:2] == (0, f"{run} is served again.\n")
+    for earlier in (first, run):
+        status, out, _ = command("refit", run, "--roll-back")
+        assert status == 0
+        assert out.startswith(f"{earlier} is served again.")
     status, _, err = command("refit", run, "--roll-back")
     assert (status, err.count("\n")) == (2, 1)
     assert "no promoted refit" in err
