@@ -1,4 +1,4 @@
-"""Environment of Alembic: applies the missing versions in the transaction of the store's connection."""
+"""Alembic's environment: migrates the schema over the database connection that the store provides."""
 
 from alembic import context
 
