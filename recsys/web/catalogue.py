@@ -50,7 +50,7 @@ class Film:
         poster: http or https URL of a poster, or None.
         plot: the plot, or "" if it is unknown.
         runtime: minutes, or None.
-        details: further metadata by label, such as `Directed by`.
+        details: further metadata, keyed by a label such as `Directed by`.
         imdb_id: id on IMDb, such as tt0113277, or None.
         tmdb_id: id on TMDb, or None.
     """
@@ -87,12 +87,12 @@ class Catalogue:
 
     Attributes:
         movie_ids: raw ids of the films as text, ordered by item code.
-        codes: item codes by raw id as text.
+        codes: item codes, keyed by raw id as text.
         genres: all genres in alphabetical order.
         release_years: year of release of each film, float64 (n_items,), NaN where it is unknown.
         years: first and last year of release; None if no year is known.
         stars: values of the rating scale, ascending.
-        user_codes: codes of the data set's users by raw id as text.
+        user_codes: codes of the data set's users, keyed by raw id as text.
         names: title and year of each film, object (n_items,).
     """
 
@@ -238,7 +238,7 @@ class Catalogue:
 
 
 def user_codes(dataset: Dataset) -> dict[str, int]:
-    """Return the codes of a data set's users by raw id as text."""
+    """Return the codes of a data set's users, keyed by raw id as text."""
     return {str(user_id): code for code, user_id in enumerate(dataset.user_frame["user_id"])}
 
 

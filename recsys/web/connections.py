@@ -63,7 +63,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
 
     Args:
         *arguments: see `H11Protocol`.
-        proxies: IP addresses of proxies, whose number of connections is not limited.
+        proxies: IP addresses of proxies; the number of connections from these addresses is not limited.
         handover: passes the connection on to another worker if its first request belongs there; None for a server of a
             single process.
         received: bytes that another worker has read from the connection before passing it on.
@@ -126,7 +126,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse bytes that are not an HTTP request with an error in the API's format; see `H11Protocol`."""
+        """Send an error response in the API's format, since the client has sent no valid request; see `H11Protocol`."""
         self._refuse(400, msg)
 
     def _refuse(self, status: int, message: str) -> None:

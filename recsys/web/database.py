@@ -68,7 +68,10 @@ def _configure_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """Begin an SQLite transaction; if it will write, it locks the database immediately and not at its first INSERT."""
+    """Begin an SQLite transaction; if it will write, lock the database here instead of at the first INSERT.
+
+    At the first INSERT, the transaction could fail because another one has written in the meantime.
+    """
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
 

@@ -83,8 +83,9 @@ class Opinions:
     """A viewer's current opinions of films.
 
     Attributes:
-        ratings: stars by film id, oldest rating first.
-        marks: mark (one of `MARKS`) by film id, oldest mark first. Marked films are not recommended.
+        ratings: stars, keyed by film id, oldest rating first.
+        marks: marks of films (each one of `MARKS`), keyed by film id, oldest mark first. Marked films are not
+            recommended.
     """
 
     ratings: Mapping[str, float] = field(default_factory=dict)

@@ -14,13 +14,13 @@ N_FIRST = 3  # places at the top of a list that always hold the model's best fil
 
 @dataclass(frozen=True)
 class Exploration:
-    """Fills some positions of a list with random films, so that the feedback can also be used to evaluate other models.
+    """Fills some positions of a list with random films, so that feedback can also be used to evaluate other models.
 
-    In a list of k films, m = min(`places`, k - 3) films are drawn uniformly, without replacement, from the ranks k - m
-    + 1 to `pool` of the model's ranking. Each film at these ranks is shown with the known probability m / (`pool` - k +
-    m), at a random position after the third. The other k - m films of the list are always the model's best. If the
-    ranking is shorter than `pool`, its length replaces `pool`. If there are no more than k films up to rank `pool`, or
-    if k <= 3, nothing is drawn, and the list is the top of the model's ranking.
+    In a list of k films, m = min(`places`, k - 3) films are drawn uniformly, without replacement, from the ranks
+    k - m + 1 to `pool` of the model's ranking. Each film at these ranks is shown with the known probability
+    m / (`pool` - k + m), at a random position after the third. The other k - m films of the list are always the model's
+    best. If the ranking is shorter than `pool`, its length replaces `pool`. If there are no more than k films up to
+    rank `pool`, or if k <= 3, nothing is drawn, and the list is the top of the model's ranking.
 
     Attributes:
         places: number of films in a list that are drawn at random, at least 0; 0 disables exploration.

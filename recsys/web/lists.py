@@ -53,7 +53,7 @@ class ListedFilm:
             supports the recommendation.
         reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`; None without a
             reason.
-        reason_films: the liked films that the reason names, the one that supports it most first; see `Reason`.
+        reason_films: the liked films that the reason names, strongest support first; see `Reason`.
         propensity: probability with which the film was included in the list.
     """
 

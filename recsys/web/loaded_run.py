@@ -49,7 +49,8 @@ class LoadedRun:
         run: directory, settings and metrics of the run.
         model: the trained model.
         catalogue: the films. A refit has the catalogue of the original run, with the same item codes.
-        user_codes: the model's user codes by raw id; for a refit they include viewers, whose ids are their pseudonyms.
+        user_codes: the model's user codes, keyed by raw id. Those of a refit include viewers, keyed by their
+            pseudonyms.
         index: approximate film index for catalogues that are too large to score every film, or None.
         reranker: reranker of the run's lists, or None.
         questions: item codes of the films that new viewers are invited to rate first, in order.
@@ -174,7 +175,7 @@ class LoadedRun:
         """Return one film with its score for a user and the reason; it is in no list, so its position is 0.
 
         Raises:
-            UserError: the film does not exist, or as in `recommend`.
+            UserError: the film does not exist; see also `recommend`.
         """
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
@@ -186,7 +187,7 @@ class LoadedRun:
         """Return the prediction for a film, or None if the user has no history or has already rated the film.
 
         Raises:
-            UserError: the film does not exist, or as in `recommend`.
+            UserError: the film does not exist; see also `recommend`.
         """
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
@@ -216,11 +217,11 @@ class LoadedRun:
         return [(self.catalogue.film_at(item), similarity) for item, similarity in near]
 
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
-        """Return the model's code of a user, and the user's history with their feedback, as a history of one row.
+        """Return a user's code in the model, and one history of their ratings in the data set and their feedback.
 
-        The code is -1 for a user unseen in training. Feedback on a film replaces the user's rating of the film in the
-        data set. If the model does not predict ratings, only liked films are taken from the feedback; see
-        `recsys.analysis.recommend.given_ratings`.
+        The code is -1 for a user unseen in training. The history has a single row. Feedback on a film replaces the
+        user's rating of the film in the data set. If the model does not predict ratings, only liked films are taken
+        from the feedback; see `recsys.analysis.recommend.given_ratings`.
 
         Raises:
             UserError: the user is unseen in training and the model does not score by histories, or the feedback
@@ -303,7 +304,12 @@ class LoadedRun:
         return scores[0], masked
 
     def _in_order(self, items: np.ndarray, order: Order) -> np.ndarray:
-        """Sort items, int64 (n,), which are given best first, into the requested order."""
+        """Return items in the requested order.
+
+        Args:
+            items: int64 (n,) item codes, best first.
+            order: the requested order; by year, films of unknown year are last.
+        """
         years = self.catalogue.release_years[items]
         keys = {Order.BEST: np.zeros(len(items)), Order.NEWEST: -years, Order.OLDEST: years}[order]
         return items[np.argsort(keys, kind="stable")]  # NaN is last

@@ -28,7 +28,7 @@ TOOLS: Mapping[str, Callable[..., Any]] = {answer.__name__: answer for answer in
 
 
 def create_mcp_server(service: RecommendationService) -> Server:
-    """Build an MCP server that answers tool calls with a recommendation service."""
+    """Build an MCP server whose tool calls are answered by a recommendation service."""
 
     async def list_tools(context: object, params: object) -> ListToolsResult:
         return ListToolsResult(tools=[_described(name) for name in TOOLS])
@@ -68,7 +68,7 @@ def _described(name: str) -> Tool:
 
 
 def _answer(service: RecommendationService, name: str, arguments: Mapping[str, Any]) -> Any:
-    """Answer one tool call, with the active version of each run.
+    """Answer one tool call with the active version of a run; see `rollout`.
 
     Raises:
         UserError: there is no such tool, an argument is invalid, or the service refuses the request.

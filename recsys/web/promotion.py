@@ -101,7 +101,7 @@ class PromotionDecision:
     Attributes:
         served: name of the run that was active before the decision.
         refit: name of the refit.
-        metric: name of the metric that was compared, averaged over users.
+        metric: name of the metric that was compared; its values are means over users.
         look: number of refits of the run that were compared on its test ratings so far, including this one.
         comparisons: comparisons with the active run and, if the active run is itself a refit, with the original run.
     """
@@ -150,7 +150,7 @@ def looks(refits: Path) -> int:
     """Return how many refits have been compared, including refits that were deleted later.
 
     This is the largest `look` in the files `promotion.json`. A file that an earlier version of recsys wrote has no such
-    number and counts as 1. Without any file, the result is 0.
+    number and counts as 1. If there is no such file, the result is 0.
 
     Args:
         refits: directory with a subdirectory for each refit.
@@ -169,7 +169,7 @@ class PromotionTest:
     """Compares a refit with earlier runs, which are evaluated once, when the test is created.
 
     Args:
-        earlier: models of the earlier runs, by name of the run.
+        earlier: models of the earlier runs, keyed by the name of the run.
         test: test ratings that neither the earlier models nor the refit have seen.
         in_data: bool (n_users,), whether each user belongs to the original data set; the others are viewers.
         metric: name of the metric to compare.

@@ -48,7 +48,7 @@ def runs_by_name(directories: Sequence[Path]) -> dict[str, Path]:
             answers in place of its run.
 
     Returns:
-        The directories of the runs by name.
+        The directories of the runs, keyed by name.
 
     Raises:
         UserError: a directory contains no run.
@@ -71,7 +71,7 @@ class RecommendationService:
     A run is loaded at the first request that needs it.
 
     Args:
-        runs: directories of finished runs on the same data set, by name.
+        runs: directories of finished runs on the same data set, keyed by name.
         dataset_of: function that returns the data set on which a run was trained.
         store: feedback store.
         explore: how films are drawn at random in the lists that viewers see.
@@ -240,7 +240,7 @@ class RecommendationService:
     def record(self, event: Event) -> bool:
         """Store an event of a viewer, and return whether it was new.
 
-        A click on a film in a list that was not logged is not stored; the result is then also False.
+        A click in a list that was not logged is not stored either, and the result is False.
 
         Raises:
             UserError: the film does not exist, the rating is not a value of the scale, the key belongs to another

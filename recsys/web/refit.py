@@ -130,7 +130,7 @@ class Refitter:
     def _promotion_test(
         self, active: Run, before: Split, ratings: pd.DataFrame, config: Mapping[str, Any]
     ) -> PromotionTest:
-        """Prepare the comparison before the refit is trained, so that its errors are reported before the long work."""
+        """Prepare the comparison; this is done before the refit is trained, so that errors are reported early."""
         with progress_shown(False):  # the training prints the same notes
             after = self.split_of(config)
         _check_trained_on(ratings, active.learned_from(after), after.name)  # the refit has the same settings

@@ -132,7 +132,7 @@ def print_replay(replayed: Replay) -> None:
 
 
 def _check_data(impressions: pd.DataFrame, loaded: LoadedRun, store: Store) -> None:
-    """Check that the logged lists contain films of the run's data set.
+    """Check that the logged lists contain only films of the run's data set.
 
     Raises:
         UserError: the lists contain films of another data set.

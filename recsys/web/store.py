@@ -248,7 +248,7 @@ class Store:
 
         Args:
             server: name of the server that calls.
-            counts: number of new requests by client.
+            counts: number of new requests of each client.
             after: number of the last row that this server has read; 0 at the first call.
 
         Returns:
@@ -294,7 +294,7 @@ class Store:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise a StoreError in place of an error of the database, with a message of one sentence without secrets."""
+        """Raise a StoreError in place of an error of the database; its message is one sentence without secrets."""
         try:
             yield
         except SQLAlchemyError as error:
@@ -324,7 +324,7 @@ def _event(row: sa.Row[Any]) -> Event:
 
 
 def _stored(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Event]:
-    """Return the stored events that have one of the given keys, by key."""
+    """Return the stored events that have one of the given keys, keyed by it."""
     found = connection.execute(sa.select(*_EVENT_COLUMNS).where(EVENTS.c.key.in_(keys)))
     return {event.key: event for event in map(_event, found)}
 

@@ -1,4 +1,4 @@
-"""Viewing histories that viewers upload for a single visit; they exist only in memory until the server stops."""
+"""Viewing histories that viewers upload for a single visit; they are in memory only, and lost when the server stops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class BroughtHistory:
 
     Attributes:
         source: names of the uploaded file and of its formats.
-        ratings: stars by film id, oldest rating first; a film without a rating in the file gets about the mean rating.
+        ratings: stars, keyed by film id, oldest rating first; a film without a rating in the file gets about the mean
+            rating.
     """
 
     source: str
@@ -32,7 +33,7 @@ class Visits:
         self._in_use = Lock()
 
     def begin(self, user_id: str, history: BroughtHistory) -> None:
-        """Begin a visit of a viewer with an uploaded history, which replaces that of an earlier visit."""
+        """Begin a viewer's visit with an uploaded history, in place of any history that the viewer uploaded before."""
         with self._in_use:
             self._histories.pop(user_id, None)
             self._histories[user_id] = (time.monotonic(), history)

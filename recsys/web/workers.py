@@ -125,7 +125,7 @@ def _start(
 def _replace_those_that_end(
     workers: list[Worker], sockets: Sequence[socket.socket], start: Callable[[socket.socket], Worker]
 ) -> None:
-    """Replace each worker that ends with a new one on the same socket, until interrupted."""
+    """Whenever a worker ends, start a new one on the same socket, until interrupted."""
     while True:
         connection.wait([worker.process.sentinel for worker in workers])
         for i, worker in enumerate(workers):

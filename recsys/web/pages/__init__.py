@@ -49,10 +49,12 @@ ICON = (
 
 
 def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | None = None) -> None:
-    """Add the pages to an application, where they get all requests without another route; call this once in a process.
+    """Add the pages to an application; call this only once in a process.
+
+    The pages answer the requests to all paths for which the application has no route.
 
     Args:
-        api: the application, with all its other routes.
+        api: the application, with all its routes.
         service: the service that answers the pages' requests.
         tensorboard: URL of a TensorBoard to link to, or None.
     """

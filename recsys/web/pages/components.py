@@ -1,7 +1,7 @@
 """Components of the pages, such as HTML elements, stars and posters.
 
-Text and attributes are sent to the browser as data and set on its elements. They are never parsed as HTML, whatever a
-title or an id contains.
+Texts and attributes are sent to the browser as data, and are set on elements there. They are never parsed as HTML,
+whatever a title or an id contains.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Tag(TextElement):
         tag: name of the element, such as `section`.
         text: text content.
         classes: classes of style.css, separated by spaces.
-        attributes: HTML attributes by name, with underscores for hyphens as in `aria_label`; an attribute whose value
-            is None is left out.
+        attributes: HTML attributes, keyed by name with underscores for hyphens, as in `aria_label`; an attribute whose
+            value is None is left out.
     """
 
     def __init__(self, tag: str, /, text: str = "", classes: str = "", **attributes: Any) -> None:
@@ -102,7 +102,7 @@ class Stars(Element, component="stars.js"):
         self.props.update({"steps": list(steps), "given": given, "label": label})
 
     def show(self, given: float | None) -> None:
-        """Show another rating, or None for no rating."""
+        """Show the given rating; None stands for no rating."""
         if given != self.props["given"]:
             self.props["given"] = given
 
@@ -156,7 +156,7 @@ def choice(label: str, options: Mapping[str, str], chosen: str, choose: Callable
 
     Args:
         label: the label.
-        options: displayed names by value.
+        options: displayed names, keyed by value.
         chosen: the value that is chosen at first.
         choose: function that is called with the value that the viewer chooses.
 
@@ -220,7 +220,7 @@ def reason_kinds(kinds: Iterable[str]) -> None:
 
 
 def fixed_stars(stars: float) -> None:
-    """Add a rating that cannot be changed."""
+    """Add stars that show a rating and cannot be pressed."""
     Tag("span", f"★ {stars:g}", "given", role="img", aria_label=f"{stars:g} stars")
 
 

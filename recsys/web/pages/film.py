@@ -32,7 +32,7 @@ async def film_page(
         movie_id: raw id of the film.
         run: name of the run in the URL, or None for the default run.
         user: id of the user of the data set from whose page the film was opened, or None.
-        clicked: id of the list from which the film was opened, and its position in that list; or None.
+        clicked: if the film was opened from a list, the id of that list and the film's position in it; otherwise None.
 
     Raises:
         UserError: the film does not exist.

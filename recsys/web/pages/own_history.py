@@ -1,7 +1,7 @@
 """The page on which viewers upload their history from another service.
 
 The films in the file are matched with the films of the data set. The page shows which films were matched, which were
-not, and why. The viewer then chooses to use the matched films for this visit only, or to store them as ratings.
+not, and why. The viewer then chooses to use the matched films for this visit only, or to store them as feedback.
 """
 
 from __future__ import annotations
@@ -296,7 +296,9 @@ class _OwnHistory:
 
 
 class _FilmList:
-    """A panel that lists films, at first only `N_SHOWN` of them and all after "Show all"; hidden if there are none.
+    """A panel that lists films; it is hidden if there are none.
+
+    Only the first `N_SHOWN` films are shown until the viewer presses "Show all".
 
     Args:
         title: heading of the panel.

@@ -52,7 +52,7 @@ class Row(Protocol[Entry_contra]):
 
 
 class Rows(Generic[Entry]):
-    """The rows of a list by key. While a key stays in the list, its row is reused, and moved if necessary.
+    """The rows of a list, each with a key. While a key stays in the list, its row is reused, and moved if necessary.
 
     Args:
         place: HTML element that contains the rows. Its other contents, such as placeholders, are removed by `show` if
@@ -67,7 +67,7 @@ class Rows(Generic[Entry]):
         """Show a row for each entry, in the given order.
 
         Args:
-            entries: entries by key.
+            entries: entries, keyed by the keys of their rows.
             add: function that adds a new row for an entry to the page and returns the row.
         """
         if not self.shown:

@@ -33,7 +33,7 @@ class Shelf:
 
     @property
     def listings(self) -> dict[str, Listing]:
-        """Return each film together with its list, by id of the film."""
+        """Return each film together with its list, keyed by film id."""
         return {listed.film.movie_id: (self.listed, listed) for listed in self.listed.films}
 
 

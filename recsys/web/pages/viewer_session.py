@@ -44,7 +44,7 @@ class Site:
 
 
 def viewer_id() -> str:
-    """Return the id of the viewer at this browser, which is created at the first visit and stored in a cookie."""
+    """Return the id of the viewer who uses this browser; it is created at the first visit and stored in a cookie."""
     stored = cookie(VIEWER)
     user_id = stored if NEW_VIEWER.fullmatch(stored) else f"web-{token_hex(8)}"
     set_cookie(VIEWER, user_id)
@@ -179,7 +179,7 @@ class ViewerSession:
             return
 
     async def remove(self, movie_id: str, kinds: Collection[Kind]) -> None:
-        """Undo the viewer's feedback on a film, if it is of one of the given kinds, and update the page."""
+        """Undo all feedback of the given kinds that the viewer gave on a film, and update the page."""
         with self.show_errors():
             for event in await to_thread(self.site.service.recent, self.user_id, movie_id=movie_id):
                 if event.kind in kinds:

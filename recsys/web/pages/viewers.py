@@ -74,7 +74,10 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
 
 
 def _history(session: ViewerSession, rated: Sequence[Rated]) -> None:
-    """Add a user's ratings in the data set, latest first, at first only `N_SHOWN` and all after "Show all"."""
+    """Add a list of the user's ratings in the data set, latest first.
+
+    Only the latest `N_SHOWN` are shown until the viewer presses "Show all".
+    """
     with Section("History"):
         rows = Tag("ul", classes="rows")
 
