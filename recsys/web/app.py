@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def create_app(service: RecommendationService, protection: Protection, worker: str | None = None) -> FastAPI:
-    """Build the application with the API; the web pages are added later.
+    """Build the application with the API; the web pages are added later, by `add_pages`.
 
     Args:
         service: the service that answers the requests.

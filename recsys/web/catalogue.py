@@ -127,7 +127,7 @@ class Catalogue:
 
     @cached_property
     def history_matcher(self) -> HistoryMatcher:
-        """Return the matcher that finds the films of a history from another service in the data set."""
+        """Return the matcher that assigns films of the data set to the entries of an uploaded history."""
         return HistoryMatcher(self.dataset)
 
     @cached_property

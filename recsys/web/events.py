@@ -58,7 +58,7 @@ class Event:
 class ShownList:
     """A list that a viewer saw, with the request that it answered.
 
-    From the request, the list of another model can be computed later.
+    With this request, the list of another model can be computed later.
 
     Attributes:
         list_id: id of the list.

@@ -42,7 +42,7 @@ class ServerSettings:
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 for any free port.
-        hosts: host names under which clients may request the server; see `Protection`.
+        hosts: host names that requests may give for this server; see `Protection`.
         token_env: name of the environment variable that holds the token that every request must carry; see
             `Protection`.
         requests_per_minute: maximum number of requests per minute from each client address.

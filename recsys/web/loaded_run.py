@@ -287,7 +287,8 @@ class LoadedRun:
         products.
 
         Returns:
-            Scores, float32 (n_items,), with -inf for films that the index did not find; and float32 (1, n_items).
+            The scores, float32 (n_items,), and those for the ranking, float32 (1, n_items). If the index is used, films
+            that it did not find have -inf in both.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         excluded = {*opinions.marks, *opinions.ratings, *options.without}

@@ -8,8 +8,8 @@ over successive refits.
 All refits of a run are compared on the same test ratings. Each comparison (a "look" at these ratings) spends a part of
 the error rate, so that the probability of promoting any refit that loses more than the margin is at most `ERROR_RATE`,
 however many refits there are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials",
-Biometrika 1983). Even so, the test metrics of a promoted run cannot be read like those of a run that was tested only
-once.
+Biometrika 1983). Even so, the test metrics of a promoted run are less trustworthy than those of a run that was tested
+only once.
 """
 
 from __future__ import annotations

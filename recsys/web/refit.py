@@ -158,10 +158,10 @@ class Refitter:
         return split
 
     def _is_done(self, request: Mapping[str, Any], ratings: pd.DataFrame) -> bool:
-        """Return whether no refit is needed: the last one had the same request, or was rolled back.
+        """Return whether no refit is needed.
 
-        If the last refit failed, only an unattended refit counts as done. A roll-back, too, stops only unattended
-        refits, and only until there is new feedback.
+        That is so if the last refit had the same request. If it failed, however, an attended refit is made, so that it
+        can be repeated. An unattended refit is also not needed if there is no new feedback since a roll-back.
         """
         if self.unattended and ratings["time"].max() <= rollout.rolled_back_at(self.run):
             return True

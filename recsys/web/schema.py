@@ -13,7 +13,7 @@ VERSION_TABLE = "feedback_version"  # not alembic_version, which may belong to o
 
 
 class Name(sa.types.TypeDecorator[str]):
-    """Type of text columns: every database compares their values character by character, with case and accents."""
+    """Column type for text that every database compares character by character, with case and accents."""
 
     impl = sa.String
     cache_ok = True
@@ -39,7 +39,7 @@ class Name(sa.types.TypeDecorator[str]):
 
 
 class Number(sa.types.TypeDecorator[float]):
-    """Type of columns of finite numbers in double precision."""
+    """Column type for finite numbers in double precision."""
 
     impl = sa.Double
     cache_ok = True

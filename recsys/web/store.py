@@ -222,7 +222,7 @@ class Store:
         return found.assign(clicked=found["clicked"].eq(True)).astype({"propensity": float, "stars": float})
 
     def data(self) -> str | None:
-        """Return the name of the data set of the films in the latest list, or None if the store has no list."""
+        """Return the name of the data set from which the latest list was made, or None if the store has no list."""
         query = sa.select(LISTS.c.request).order_by(LISTS.c.time.desc()).limit(1)
         with self._translated_errors(), self.engine.connect() as connection:
             request = connection.execute(query).scalar()

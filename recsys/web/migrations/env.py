@@ -1,4 +1,4 @@
-"""Alembic's environment: migrates the schema over the database connection that the store provides."""
+"""Alembic's environment: applies missing schema migrations over the database connection that the store provides."""
 
 from alembic import context
 

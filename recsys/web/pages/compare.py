@@ -92,7 +92,7 @@ class _Comparison:
         await self.refresh()
 
     def _side(self, name: str) -> tuple[LoadedRun, FilmList | str]:
-        """Return a run, and its list or, if it cannot make one, the reason as text."""
+        """Return a run together with its list or, if the run cannot make a list, with the reason as text."""
         loaded = self.site.service.loaded_run(name)
         if self.user and not loaded.has_user(self.user):
             return loaded, f"There is no viewer {self.user} in {loaded.dataset.name}."

@@ -67,7 +67,7 @@ class Rows(Generic[Entry]):
         """Show a row for each entry, in the given order.
 
         Args:
-            entries: entries, keyed by the keys of their rows.
+            entries: the entries; the key of an entry is also the key of its row.
             add: function that adds a new row for an entry to the page and returns the row.
         """
         if not self.shown:

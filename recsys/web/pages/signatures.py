@@ -1,4 +1,4 @@
-"""Speeds up the construction of pages: NiceGUI spends half of it on repeated inspection of the same signatures."""
+"""Speeds up the construction of pages: NiceGUI spends half of that time on inspecting the same signatures again."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from recsys.web.pages.viewer_session import ViewerSession
 
 
 def film_tile(session: ViewerSession, film: Film) -> None:
-    """Add a tile of a film, without stars."""
+    """Add a tile of a film, without stars to rate it."""
     with Tag("li"):
         _poster_and_title(session, film)
 
