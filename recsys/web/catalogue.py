@@ -68,7 +68,10 @@ class Film:
 
     @property
     def links(self) -> dict[str, str]:
-        """Return the URLs of the film's pages on IMDb and TMDb, by name of the site, where its id there is known."""
+        """Return the URLs of the film's pages on IMDb and TMDb, keyed by the name of the site.
+
+        A site is left out if the film's id there is unknown.
+        """
         imdb = {} if self.imdb_id is None else {"IMDb": f"https://www.imdb.com/title/{self.imdb_id}/"}
         tmdb = {} if self.tmdb_id is None else {"TMDb": f"https://www.themoviedb.org/movie/{self.tmdb_id}"}
         return imdb | tmdb

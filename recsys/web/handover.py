@@ -1,6 +1,6 @@
 """Hands over browsers' connections between the worker processes of a server.
 
-A page, like a history that its viewer uploaded for the visit, exists only in the worker that built the page. Each
+A page exists only in the worker that built it, and so does a history that its viewer uploaded for the visit. Each
 worker therefore sets a cookie with its own name. A worker that accepts a new connection may find the cookie of another
 worker in the first request. It then passes the connection on to that worker: it sends the file descriptor and the bytes
 read so far over a Unix socket.

@@ -38,7 +38,7 @@ N_QUESTIONS = 12  # films to show a new viewer for rating
 
 @dataclass(frozen=True, eq=False)
 class LoadedRun:
-    """A trained run that answers requests, from many threads at once; it is immutable.
+    """A trained run, ready to answer requests; it is immutable, so many threads can use it at once.
 
     All feedback of viewers comes from the feedback store, even feedback on which a refit was trained: in the store,
     viewers can undo their feedback, and no other viewer sees it.

@@ -88,7 +88,7 @@ class FilteredRequest(StrictRequest):
 
 
 class RecommendRequest(FilteredRequest, UserRequest):
-    """Body of `/api/recommend`."""
+    """Body of a request to `/api/recommend`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -116,7 +116,7 @@ class RecommendRequest(FilteredRequest, UserRequest):
 
 
 class SimilarRequest(FilteredRequest):
-    """Body of `/api/similar`."""
+    """Body of a request to `/api/similar`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"movie_id": "50", "k": 2}]})
 
@@ -125,7 +125,7 @@ class SimilarRequest(FilteredRequest):
 
 
 class ExplainRequest(UserRequest):
-    """Body of `/api/explain`."""
+    """Body of a request to `/api/explain`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"movie_id": "181", "history": [{"movie_id": "50"}]}]})
 
@@ -140,7 +140,7 @@ class SearchRequest(StrictRequest):
 
 
 class FeedbackRequest(StrictRequest):
-    """Body of `/api/feedback`."""
+    """Body of a request to `/api/feedback`."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -39,7 +39,7 @@ class Action:
 
 
 class Row(Protocol[Entry_contra]):
-    """A row of a list.
+    """Interface of a row in a list of `Rows`.
 
     Attributes:
         element: HTML element of the row.
@@ -87,7 +87,7 @@ class Rows(Generic[Entry]):
 
 
 def add_action_script() -> None:
-    """Add a script to all pages that sends viewers' actions to the server; call this only once in a process."""
+    """Add to all pages the script that sends viewers' actions to the server; call this only once in a process."""
     ui.add_head_html(f"<script>{_SCRIPT.read_text('utf-8')}</script>", shared=True)
 
 
