@@ -1,1 +1,1 @@
-"""The web page and the API: recommendations with reasons, the store of feedback, refits and replay."""
+"""The web pages and the API: recommendations with reasons, the feedback store, refits, and replay of logged lists."""

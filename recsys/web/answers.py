@@ -1,4 +1,4 @@
-"""Answers to typed requests, shared by the HTTP API and the tools of the MCP server."""
+"""Functions that answer typed requests, shared by the HTTP API and the tools of the MCP server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recsys.web.responses import FilmResponse, ListedFilmResponse, RecommendResp
 
 
 def recommend(service: RecommendationService, request: RecommendRequest) -> RecommendResponse:
-    """Recommend films to a user or for a history of rated films, without training a model."""
+    """Recommend films to a user, to a history of rated films, or to both together, without training a model."""
     loaded, options = service.loaded_run(request.run), request.options()
     opinions = _opinions(service, loaded, request)
     if request.show and request.user_id is not None:
@@ -33,19 +33,19 @@ def similar(service: RecommendationService, request: SimilarRequest) -> SimilarR
 
 
 def explain(service: RecommendationService, request: ExplainRequest) -> ListedFilmResponse:
-    """Explain the score of one film for a user or a history of rated films."""
+    """Return the score of one film for a user or a history of rated films, and the reason for it."""
     loaded = service.loaded_run(request.run)
     opinions = _opinions(service, loaded, request)
     return ListedFilmResponse.from_listed(loaded.explain(request.user_id, opinions, request.movie_id))
 
 
 def search(service: RecommendationService, request: SearchRequest) -> list[FilmResponse]:
-    """Search films by title, best match first; articles and most typing errors are ignored."""
+    """Search films by title, best match first; articles are ignored, and most typing errors are tolerated."""
     return [FilmResponse.from_film(film) for film in service.loaded_run().catalogue.search(request.query, request.k)]
 
 
 def _opinions(service: RecommendationService, loaded: LoadedRun, request: UserRequest) -> Opinions:
-    """Merge a user's stored opinions with the history of the request, which takes precedence.
+    """Return a user's stored opinions together with the ratings in the request's history, which take precedence.
 
     Raises:
         UserError: the user is unknown, or a rating is not a value of the scale.

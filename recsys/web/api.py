@@ -1,6 +1,6 @@
 """The HTTP API: typed requests and responses, and one format for all errors.
 
-Routes are plain functions, which FastAPI runs in threads, so that no request blocks another. Nothing in a request is
+Route functions are not `async`, so FastAPI runs them in threads and no request blocks another. No part of a request is
 ever interpreted as a path, SQL or HTML.
 """
 
@@ -52,7 +52,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     Args:
         app: the application.
-        service: answers the requests.
+        service: the service that answers the requests.
         request_metrics: the metrics that /api/metrics returns.
     """
     router = APIRouter(
@@ -64,7 +64,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.post("/recommend")
     def recommend(request: RecommendRequest) -> RecommendResponse:
-        """Recommend films to a user or for a history of rated films, without training a model."""
+        """Recommend films to a user, to a history of rated films, or to both together, without training a model."""
         return answers.recommend(service, request)
 
     @router.post("/similar")
@@ -74,19 +74,19 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.post("/explain")
     def explain(request: ExplainRequest) -> ListedFilmResponse:
-        """Explain the score of one film for a user or a history of rated films."""
+        """Return the score of one film for a user or a history of rated films, and the reason for it."""
         return answers.explain(service, request)
 
     @router.get("/films")
     def films(
         query: TitleQuery, k: Annotated[int, Query(ge=1, le=100, description="largest number of films")] = 10
     ) -> list[FilmResponse]:
-        """Search films by title, best match first; articles and most typing errors are ignored."""
+        """Search films by title, best match first; articles are ignored, and most typing errors are tolerated."""
         return answers.search(service, SearchRequest(query=query, k=k))
 
     @router.get("/films/{movie_id:path}")  # an id may have slashes
     def film(movie_id: Annotated[RawId, Path(description="id of the film")]) -> FilmDetailsResponse:
-        """Return all metadata of a film and the histogram of its ratings."""
+        """Return all metadata of a film, and a histogram of its ratings in the data set."""
         catalogue = service.loaded_run().catalogue
         found = catalogue.film(movie_id)
         counts = {f"{stars:g}": n for stars, n in catalogue.histogram(movie_id).items()}
@@ -101,7 +101,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.post("/feedback")
     def feedback(request: FeedbackRequest) -> FeedbackResponse:
-        """Store an event of a viewer; it is on disk when this returns."""
+        """Store an event of a viewer; the event is on disk when the response is sent."""
         return FeedbackResponse(kept=service.record(Event(**request.model_dump(), time=now())))
 
     @router.get("/runs")
@@ -111,7 +111,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.get("/health")
     def health() -> HealthResponse:
-        """Check that the model and the feedback store are available; paths and addresses appear only in the log."""
+        """Check that the default model and the feedback store are available; reasons for errors are only in the log."""
         for part, check in (("model", service.loaded_run), ("feedback store", service.check_store)):
             try:
                 check()
@@ -122,7 +122,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
-        """Return counts and latencies of requests in the format of Prometheus."""
+        """Return counts and latencies of requests, in the text format of Prometheus."""
         return Response(request_metrics.text(), media_type=CONTENT_TYPE)
 
     app.include_router(router)
@@ -132,7 +132,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
 
 class Unmatched:
-    """Answers requests that match no route of the API: 405 if the path takes other methods, else 404.
+    """Refuses requests that match no route of the API: status 405 if the path takes other methods, otherwise 404.
 
     Args:
         router: the routes of the API.
@@ -142,7 +142,7 @@ class Unmatched:
         self.router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; see ASGI."""
+        """Handle a request as an ASGI application."""
         partial = [route for route in self.router.routes if route.matches(scope)[0] is Match.PARTIAL]
         methods = sorted({method for route in partial for method in getattr(route, "methods", ())})
         methods += ["HEAD"] * ("GET" in methods)

@@ -1,4 +1,4 @@
-"""The ASGI application: the API of one service, behind the middleware that checks requests."""
+"""The ASGI application: the API of one recommendation service, behind the middleware that checks requests."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 
 def create_app(service: RecommendationService, protection: Protection, worker: str | None = None) -> FastAPI:
-    """Build the application.
+    """Build the application with the API; the web pages are added later, by `add_pages`.
 
     Args:
-        service: answers the requests.
+        service: the service that answers the requests.
         protection: requirements that every request must meet.
-        worker: name of this process if it is one of several that serve at one address, else None.
+        worker: name of this process if it is one of several workers at one address, else None.
     """
     rate_limit = RateLimit(protection.requests_per_minute)
     repeated: dict[str, Callable[[], None]] = {"The check for a promoted run": service.refresh}
@@ -57,7 +57,7 @@ def create_app(service: RecommendationService, protection: Protection, worker: s
 
 @asynccontextmanager
 async def _repeating(functions: Mapping[str, Callable[[], None]]) -> AsyncIterator[None]:
-    """Call functions every `REFRESH_SECONDS` while the application runs; the keys name them in the log."""
+    """Call each function every `REFRESH_SECONDS` while the application runs; the keys name the functions in the log."""
 
     async def repeat(what: str, function: Callable[[], None]) -> None:
         while True:

@@ -48,9 +48,9 @@ class Film:
         year: year of release, or None.
         genres: genres in the source's order.
         poster: http or https URL of a poster, or None.
-        plot: the plot, or "".
+        plot: the plot, or "" if it is unknown.
         runtime: minutes, or None.
-        details: further metadata by label, such as `Directed by`.
+        details: further metadata, keyed by a label such as `Directed by`.
         imdb_id: id on IMDb, such as tt0113277, or None.
         tmdb_id: id on TMDb, or None.
     """
@@ -68,7 +68,10 @@ class Film:
 
     @property
     def links(self) -> dict[str, str]:
-        """Return the URLs of the film's pages on IMDb and TMDb, by site, as far as its ids there are known."""
+        """Return the URLs of the film's pages on IMDb and TMDb, keyed by the name of the site.
+
+        A site is left out if the film's id there is unknown.
+        """
         imdb = {} if self.imdb_id is None else {"IMDb": f"https://www.imdb.com/title/{self.imdb_id}/"}
         tmdb = {} if self.tmdb_id is None else {"TMDb": f"https://www.themoviedb.org/movie/{self.tmdb_id}"}
         return imdb | tmdb
@@ -86,13 +89,13 @@ class Catalogue:
         dataset: the data set.
 
     Attributes:
-        movie_ids: raw ids as text, by item code.
-        codes: item codes by raw id as text.
+        movie_ids: raw ids of the films as text, ordered by item code.
+        codes: item codes, keyed by raw id as text.
         genres: all genres in alphabetical order.
         release_years: year of release of each film, float64 (n_items,), NaN where it is unknown.
         years: first and last year of release; None if no year is known.
         stars: values of the rating scale, ascending.
-        user_codes: user codes of the data set by raw id as text.
+        user_codes: codes of the data set's users, keyed by raw id as text.
         names: title and year of each film, object (n_items,).
     """
 
@@ -127,7 +130,7 @@ class Catalogue:
 
     @cached_property
     def history_matcher(self) -> HistoryMatcher:
-        """Return the matcher of histories from other services with the films."""
+        """Return the matcher that assigns films of the data set to the entries of an uploaded history."""
         return HistoryMatcher(self.dataset)
 
     @cached_property
@@ -141,7 +144,7 @@ class Catalogue:
         return SimilarItems(self.dataset)
 
     def code(self, movie_id: str) -> int:
-        """Return the code of a film.
+        """Return the item code of the film that has the given raw id.
 
         Raises:
             NotFoundError: the data set has no such film.
@@ -152,7 +155,7 @@ class Catalogue:
         return self.codes[movie_id]
 
     def film(self, movie_id: str) -> Film:
-        """Return a film with all its metadata.
+        """Return the film that has the given raw id, with all its metadata.
 
         Raises:
             NotFoundError: the data set has no such film.
@@ -171,12 +174,12 @@ class Catalogue:
         )
 
     def film_at(self, item: int) -> Film:
-        """Return the film with an item code, without plot, runtime, details and ids of other sites."""
+        """Return the film that has the given item code, leaving out plot, runtime, details and ids of other sites."""
         year = None if np.isnan(self.release_years[item]) else int(self.release_years[item])
         return Film(self.movie_ids[item], self._film_titles[item], year, self._film_genres[item], self._posters[item])
 
     def check_stars(self, given: float | None) -> None:
-        """Check that a rating is a value of the scale.
+        """Check that a rating is one of the values of the rating scale.
 
         Raises:
             UserError: the rating is not a value of the scale.
@@ -188,7 +191,7 @@ class Catalogue:
     def search(self, typed: str, k: int = 10) -> list[Film]:
         """Return up to k films whose titles match the text typed so far, best match first.
 
-        A film without a title is found by its id, or by the name `Film ID` under which it is shown.
+        A film without a title is found by its id or by the name under which it is shown, such as `Film 123`.
         """
         items = self._titles.suggest(typed, k).tolist()
         if (untitled := self._untitled.get(typed.strip().casefold())) is not None:
@@ -196,7 +199,9 @@ class Catalogue:
         return [self.film_at(item) for item in items[:k]]
 
     def histogram(self, movie_id: str) -> dict[float, int]:
-        """Count a film's ratings in the data set by value of the scale; a value between two counts as the nearest.
+        """Return how often the data set has each value of the rating scale as a rating of a film.
+
+        A rating between two values of the scale counts as the nearest value.
 
         Raises:
             NotFoundError: the data set has no such film.
@@ -206,14 +211,14 @@ class Catalogue:
         return dict(zip(self.stars, np.bincount(nearest, minlength=len(self.stars)).tolist(), strict=True))
 
     def codes_matching(self, genres: tuple[str, ...], years: tuple[int | None, int | None]) -> np.ndarray | None:
-        """Return the codes of the films with any of the genres and released in the years, int64 (m,).
+        """Return the item codes of the films that have at least one of the genres and were released in the years.
 
         Args:
-            genres: names of genres; empty for all films.
-            years: first and last year, both included; None leaves an end open.
+            genres: names of genres; empty for all genres.
+            years: first and last year, both included; None leaves that end open.
 
         Returns:
-            The codes, or None where there is no restriction.
+            The codes, int64 (m,), or None if neither genres nor years are restricted.
 
         Raises:
             UserError: a genre does not exist, or no film matches.
@@ -236,12 +241,15 @@ class Catalogue:
 
 
 def user_codes(dataset: Dataset) -> dict[str, int]:
-    """Return the user codes of a data set by raw id as text."""
+    """Return the codes of a data set's users, keyed by raw id as text."""
     return {str(user_id): code for code, user_id in enumerate(dataset.user_frame["user_id"])}
 
 
 def _imdb_id(row: pd.Series) -> str | None:
-    """Return a film's IMDb id as in IMDb's URLs, from its id in the data set or the column `imdb_id`, or None."""
+    """Return a film's IMDb id in the form of IMDb's URLs, such as tt0113277, or None if it is unknown.
+
+    The id is the film's raw id if that begins with `tt`, else it is taken from the column `imdb_id`.
+    """
     movie_id = str(row["movie_id"])
     number = IMDB_ID.fullmatch(movie_id if movie_id.startswith("tt") else str(row.get("imdb_id")))
     return None if number is None else f"tt{number[1].zfill(7)}"
@@ -258,7 +266,7 @@ def _is_address(value: Any) -> bool:
 
 
 def _as_text(value: Any) -> str:
-    """Format a cell of the item frame; empty for a missing value."""
+    """Format a value of the item frame as text, which is empty for a missing value."""
     if isinstance(value, list | tuple | np.ndarray):
         return ", ".join(map(str, value[:MAX_WORDS]))
     if isinstance(value, pd.Timestamp):

@@ -1,6 +1,6 @@
-"""HTTP connections whose memory and duration are bounded, whatever their clients send.
+"""HTTP connections whose use of memory and time is limited, whatever their clients send.
 
-uvicorn limits neither how long a request may take to arrive, nor how long a client may take to read the response, nor
+uvicorn does not limit the time in which a request must arrive, the time in which a client must read the response, or
 the number of connections from one address. A client that sends incomplete requests, or never reads responses, could
 hold connections open until the server has none left.
 """
@@ -27,24 +27,24 @@ HEAD_END = re.compile(rb"\n\r?\n")
 
 
 class AnswerDeadline(asyncio.Protocol):
-    """Mixin for uvicorn's protocols that closes a connection whose client does not read what is sent to it."""
+    """Mixin for uvicorn's protocols: closes a connection if its client does not read in time what the server sends."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _answer_deadline: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """Start the time limit for the client to read what was sent; see `asyncio.Protocol`."""
+        """Start the time limit for the client to read what the server has sent; see `asyncio.Protocol`."""
         super().pause_writing()
         self._answer_deadline = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """End the time limit, since the client has read what was sent; see `asyncio.Protocol`."""
+        """Cancel the time limit, since the client has read what the server has sent; see `asyncio.Protocol`."""
         self._end_answer_deadline()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the time limit for the client to read; see `asyncio.Protocol`."""
+        """Cancel the time limit for the client to read, since the connection is closed; see `asyncio.Protocol`."""
         self._end_answer_deadline()
         super().connection_lost(exc)
 
@@ -59,13 +59,14 @@ class LimitedWebSocket(AnswerDeadline, WebSocketsSansIOProtocol):
 
 
 class LimitedConnection(AnswerDeadline, H11Protocol):
-    """An HTTP/1.1 connection that is closed if a request takes too long to arrive or a response to be read.
+    """An HTTP/1.1 connection with time limits: for a request to arrive, and for the client to read the response.
 
     Args:
         *arguments: see `H11Protocol`.
-        proxies: IP addresses of proxies, from which any number of connections is accepted.
-        handover: passes the connection on to another worker of the server if its first request belongs there.
-        received: bytes that another worker read from the connection before it passed it on.
+        proxies: IP addresses of proxies; the number of connections from these addresses is not limited.
+        handover: passes the connection on to another worker if its first request belongs there; None for a server of a
+            single process.
+        received: bytes that another worker has read from the connection before passing it on.
         **settings: see `H11Protocol`.
     """
 
@@ -84,7 +85,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse a connection if its client address already has `CONNECTIONS`; see `asyncio.Protocol`."""
+        """Refuse the connection if its client address already has `CONNECTIONS` open ones; see `asyncio.Protocol`."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # so that writing pauses as soon as a client stops reading
         address = self.client and self.client[0]
@@ -99,7 +100,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
             self.data_received(received)
 
     def data_received(self, data: bytes) -> None:
-        """Read a part of a request; the whole must arrive by the deadline; see `asyncio.Protocol`."""
+        """Read a part of a request, all of which must arrive within `REQUEST_SECONDS`; see `asyncio.Protocol`."""
         self._expect_request()
         if self._handover is not None:
             self._received += data
@@ -114,22 +115,22 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
             self._end_deadline()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Pass the connection on to the WebSocket protocol, which has a deadline of its own for the handshake."""
+        """Switch the connection to the WebSocket protocol, which has its own time limit for the handshake."""
         self._end_deadline()
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the time limit for a request to arrive; see `asyncio.Protocol`."""
+        """Cancel the time limit for a request to arrive, since the connection is closed; see `asyncio.Protocol`."""
         self._end_deadline()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse bytes that are not an HTTP request, in the API's error format; see `H11Protocol`."""
+        """Send an error response in the API's format, since the client has sent no valid request; see `H11Protocol`."""
         self._refuse(400, msg)
 
     def _refuse(self, status: int, message: str) -> None:
-        """Close the connection after a response in the API's error format."""
+        """Send an error response in the API's format, and close the connection."""
         refusal = error_response(status, message)
         start = h11.Response(status_code=status, headers=[*refusal.raw_headers, (b"connection", b"close")])
         for event in (start, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):

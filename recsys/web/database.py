@@ -25,7 +25,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs every opening 
 
 
 def create_engine(address: Address) -> sa.Engine:
-    """Create the connection pool of a database."""
+    """Create the SQLAlchemy engine of a database."""
     if address.kind == "sqlite":
         url = sa.URL.create("sqlite", database=address.url)
         engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS})
@@ -42,10 +42,10 @@ def create_engine(address: Address) -> sa.Engine:
 
 
 def migrate(engine: sa.Engine, address: Address) -> None:
-    """Bring the schema up to date.
+    """Bring the schema of a feedback store up to date.
 
     Raises:
-        UserError: a later version of recsys has created the schema, or another process takes too long to migrate it.
+        UserError: the schema was created by a later version of recsys, or another process takes too long to migrate it.
     """
     config = Config(attributes={"version_table": VERSION_TABLE})
     config.set_main_option("script_location", "recsys.web:migrations")
@@ -61,20 +61,23 @@ def migrate(engine: sa.Engine, address: Address) -> None:
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
-    """Let readers work concurrently with a writer, and make commits wait until they are on disk."""
+    """Configure a connection so that reads can run during a write, and so that a commit returns once it is on disk."""
     connection.isolation_level = None  # transactions begin in `_begin`, not at the first INSERT
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}")
 
 
 def _begin(connection: sa.Connection) -> None:
-    """Begin a transaction; one that writes locks the database immediately, so it cannot fail at its first INSERT."""
+    """Begin an SQLite transaction; if it will write, lock the database here instead of at the first INSERT.
+
+    At the first INSERT, the transaction could fail because another one has written in the meantime.
+    """
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
 
 @contextmanager
 def _migration_lock(connection: sa.Connection) -> Iterator[None]:
-    """Exclude other processes from migrating the same store; in SQLite the transaction itself does.
+    """Prevent other processes from migrating the same store; in SQLite, the transaction itself prevents it.
 
     Raises:
         UserError: another process holds the lock for too long.

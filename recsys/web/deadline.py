@@ -1,4 +1,4 @@
-"""A time limit for calls to the feedback store, so that a slow store does not delay requests that do not need it."""
+"""A time limit for calls to the feedback store, so that a slow store cannot delay requests that do not use it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Result = TypeVar("Result")
 
 
 class Deadline:
-    """Calls each function in a thread of its own, and waits for its result for a limited time.
+    """Calls functions with a time limit, each call in a thread of its own.
 
-    A call that exceeds the limit is not cancelled: when a locked database becomes available, it may still store an
-    event although the caller got an error. Events have keys, so a client can safely send one again.
+    A call that exceeds the limit is not cancelled: when a locked database becomes available, the call may still store
+    an event although the caller got an error. Events have keys, so a client can safely send the same event again.
 
     Args:
         seconds: time limit of a call.
@@ -30,10 +30,10 @@ class Deadline:
         self._free = BoundedSemaphore(N_CALLS)
 
     def __call__(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Call a function, and return its result or raise its exception.
+        """Call a function in a new thread, and return its result or raise its exception.
 
         Raises:
-            StoreError: the function has not returned in time, or `N_CALLS` earlier ones have not returned yet.
+            StoreError: the function did not return in time, or `N_CALLS` earlier calls have not returned yet.
         """
         if not self._free.acquire(blocking=False):
             raise StoreError(f"The feedback store has not answered {N_CALLS} earlier requests: try again later.")

@@ -1,4 +1,4 @@
-"""Error responses: JSON for the API, and HTML for browsers that are refused before a page is built."""
+"""Error responses: JSON for the API, and an HTML page for browsers that are refused before a page is built."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Build an error response."""
+    """Build an error response with a JSON body of the form `ErrorResponse`."""
     return JSONResponse({"error": {"status": status, "message": message}}, status, headers)
 
 
 def error_page(status: int, message: str, headers: dict[str, str] | None = None) -> HTMLResponse:
-    """Build an error page that loads no other file, since requests for files would be refused too."""
+    """Build an HTML error page without any linked file, since the request for such a file would be refused too."""
     heading = HTTPStatus(status).phrase.capitalize()
     return HTMLResponse(PAGE.format(heading=heading, sentence=escape(message)), status, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Report all errors of an application as JSON of the form `ErrorResponse`."""
+    """Make an application report all errors as JSON of the form `ErrorResponse`."""
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -97,7 +97,7 @@ def _user_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    """Report the first invalid value of a request: its field and what is wrong with it."""
+    """Build the response to an invalid request: it names the first invalid field and what is wrong with its value."""
     first = cast(RequestValidationError, error).errors()[0]
     _, *place = first["loc"]  # body, query or path, then the field
     if first["type"] == "json_invalid":
@@ -110,7 +110,7 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def sentence_of_invalid(error: Mapping[str, Any]) -> str:
-    """Describe one of pydantic's validation errors: the field and what is wrong with its value."""
+    """Describe a validation error of pydantic in one sentence: the field, and what is wrong with its value."""
     place = ".".join(map(str, error["loc"]))
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message

@@ -24,20 +24,21 @@ MARKS = (Kind.SEEN, Kind.NOT_INTERESTED, Kind.WATCH_LATER)  # opinions without s
 
 @dataclass(frozen=True)
 class Event:
-    """One action of a viewer, or one film shown to them.
+    """One action of a viewer, or one film shown to a viewer.
 
     Attributes:
-        key: unique name of the event, at most 64 characters: an event that is sent twice is stored once.
-        user_id: raw id as text, of a user of the data set or of a new viewer.
+        key: unique name of the event, at most 64 characters. It ensures that an event that is sent twice is stored
+            once.
+        user_id: raw id, as text, of a user of the data set or of a new viewer.
         kind: what happened.
         time: Unix time in seconds.
-        movie_id: raw id of the film as text; None for an undo.
+        movie_id: raw id of the film, as text; None for an undo.
         value: stars of a rating, otherwise None.
-        run: the run that produced the list in which the film was shown, or None.
+        run: name of the run that produced the list in which the film was shown, or None.
         list_id: id of that list, or None.
         position: rank of the film in that list, starting at 1, or None.
         propensity: for an impression, the probability that the film was included in the list; otherwise None.
-        undoes: for an undo, the key of the event that no longer counts.
+        undoes: for an undo, the key of the event that no longer counts; otherwise None.
     """
 
     key: str
@@ -55,16 +56,18 @@ class Event:
 
 @dataclass(frozen=True)
 class ShownList:
-    """The request behind a list that a viewer saw, from which another model's list can be computed later.
+    """A list that a viewer saw, with the request that it answered.
+
+    With this request, the list of another model can be computed later.
 
     Attributes:
         list_id: id of the list.
-        user_id: the viewer.
+        user_id: id of the viewer.
         time: Unix time in seconds.
-        run: the run whose model produced the list.
+        run: name of the run whose model produced the list.
         k: number of films requested.
-        request: the other options of the request as plain values (genres, years, surprise, order, films left out), and
-            the name of the data.
+        request: the other options of the request (genres, years, surprise, order, films left out) and the name of the
+            data set, as plain values.
     """
 
     list_id: str
@@ -80,14 +83,15 @@ class Opinions:
     """A viewer's current opinions of films.
 
     Attributes:
-        ratings: stars by film id, the oldest rating first.
-        marks: one of `MARKS` by film id, the oldest first. Marked films are not recommended.
+        ratings: stars, keyed by film id, oldest rating first.
+        marks: marks of films (each one of `MARKS`), keyed by film id, oldest mark first. Marked films are not
+            recommended.
     """
 
     ratings: Mapping[str, float] = field(default_factory=dict)
     marks: Mapping[str, Kind] = field(default_factory=dict)
 
     def of_films(self, movie_ids: Container[str]) -> Opinions:
-        """Return the opinions of some films: a store may also hold feedback on films that a catalogue lacks."""
+        """Return only the opinions about the given films, since a store may contain films that a catalogue lacks."""
         ratings = {movie_id: stars for movie_id, stars in self.ratings.items() if movie_id in movie_ids}
         return Opinions(ratings, {movie_id: mark for movie_id, mark in self.marks.items() if movie_id in movie_ids})

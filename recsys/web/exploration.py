@@ -1,4 +1,4 @@
-"""Randomised exploration in the lists that viewers see."""
+"""Random exploration: films drawn at random in the lists that viewers see."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ N_FIRST = 3  # places at the top of a list that always hold the model's best fil
 
 @dataclass(frozen=True)
 class Exploration:
-    """Fills some places of a list with random films, so that feedback can be used to evaluate other models as well.
+    """Fills some positions of a list with random films, so that feedback can also be used to evaluate other models.
 
-    Of k places, m = min(`places`, k - 3) are filled by a uniform draw without replacement from the films at the ranks
-    k - m + 1 to `pool` of the model's ranking. Each of these films is shown with the known probability
-    m / (`pool` - k + m), in a place after the first three. The best k - m films are always shown. If the ranking is
-    shorter than `pool`, its length replaces `pool`. Without more than k films up to rank `pool`, or with k <= 3, the
-    list is the model's own.
+    In a list of k films, m = min(`places`, k - 3) films are drawn uniformly, without replacement, from the ranks
+    k - m + 1 to `pool` of the model's ranking. Each film at these ranks is shown with the known probability
+    m / (`pool` - k + m), at a random position after the third. The other k - m films of the list are always the model's
+    best. If the ranking is shorter than `pool`, its length replaces `pool`. If there are no more than k films up to
+    rank `pool`, or if k <= 3, nothing is drawn, and the list is the top of the model's ranking.
 
     Attributes:
-        places: number of randomised places in a list, at least 0; 0 disables exploration.
+        places: number of films in a list that are drawn at random, at least 0; 0 disables exploration.
         pool: deepest rank from which a film can be drawn, from 1 to 100.
     """
 
@@ -42,15 +42,16 @@ class Exploration:
             raise UserError(f"explore.pool must be from 1 to {MAX_POOL} (got explore.pool={self.pool}).")
 
     def draw(self, items: np.ndarray, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the items to show.
+        """Choose the films to show: the model's best films, and films drawn at random.
 
         Args:
-            items: int64 (n,) the model's ranking, best first, including the items that can be drawn.
-            k: number of items to show.
-            rng: generator that draws the items and their places.
+            items: int64 (n,) the model's ranking, best first, down to the deepest rank from which a film can be drawn.
+            k: number of films to show.
+            rng: generator that draws the random films and their positions.
 
         Returns:
-            The items, int64 (m,) with m <= k, and the probability with which each is shown, float64 (m,).
+            The item codes in the order of the list, int64 (min(k, n),), and the probability with which each film is
+            shown, float64 (min(k, n),).
         """
         n_fixed = min(max(N_FIRST, min(k, len(items)) - self.places), k, len(items))
         pool = items[n_fixed : max(self.pool, k)]

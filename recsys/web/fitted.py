@@ -1,4 +1,4 @@
-"""Serving of a fitted model that does not come from a run of `train.py`."""
+"""Serves a fitted model that does not come from a run of `train.py`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from recsys.web.store import Store
 
 
 def serve_model(model: Recommender, port: int, store: str | None) -> None:
-    """Serve a model and the data that it was fitted to until interrupted; see `recsys.serve`.
+    """Serve a fitted model with the data set it was fitted to, until interrupted; see `recsys.serve`.
 
     Args:
-        model: fitted model, which knows its data.
+        model: fitted model that holds its data set in the attribute `data`.
         port: port to listen on; 0 for any free port.
         store: address of the feedback store; None for a temporary file, which is deleted at the end.
 
     Raises:
-        UserError: the model does not know its data, the store cannot be opened, or the port is not available.
+        UserError: the model has no data set, the store cannot be opened, or the port is not available.
     """
     data = model.known_data()
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
@@ -40,7 +40,7 @@ def serve_model(model: Recommender, port: int, store: str | None) -> None:
 
 
 def write_run(model: Recommender, data: Dataset, directory: Path) -> None:
-    """Write the files of a finished run that a service reads: the model and the description of its data."""
+    """Write a run directory that a service can read: the model, and a description of its data as in a finished run."""
     model.save_without_data(directory / "model")
     described = {
         "name": data.name,

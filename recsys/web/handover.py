@@ -1,8 +1,9 @@
-"""Connections of browsers, which the workers of a server hand over to one another.
+"""Hands over browsers' connections between the worker processes of a server.
 
-A page, and a history that its viewer uploaded for the visit, exist only in the worker that built the page. A worker
-therefore names itself in a cookie. A worker that accepts a connection whose first request has the cookie of another
-one passes the connection on: the file descriptor and the bytes read so far, over a Unix socket.
+A page exists only in the worker that built it, and so does a history that its viewer uploaded for the visit. Each
+worker therefore sets a cookie with its own name. A worker that accepts a new connection may find the cookie of another
+worker in the first request. It then passes the connection on to that worker: it sends the file descriptor and the bytes
+read so far over a Unix socket.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ OWNER = re.compile(rb"^cookie:.*\b" + COOKIE.encode() + rb"=([0-9a-f]{16})\b", r
 
 
 class Handover:
-    """Passes connections to other workers and receives those that they pass on; needs Linux.
+    """Passes connections on to other workers, and receives those that other workers pass on; needs Linux.
 
     Args:
-        directory: existing directory, the same for all workers, in which each creates a socket. No other user of the
-            system may be able to enter it.
+        directory: existing directory in which every worker of the server creates a socket. No other user of the system
+            may be able to enter it.
 
     Attributes:
-        name: name of this worker, 16 random hexadecimal digits; the value of its cookie, see `WorkerCookie`.
+        name: name of this worker, 16 random hexadecimal digits; also the value of its cookie, see `WorkerCookie`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -44,14 +45,15 @@ class Handover:
         self._accepting: set[asyncio.Task[object]] = set()
 
     def pass_on(self, connection: socket.socket, received: bytes) -> bool:
-        """Pass a connection on to the worker that the cookie of its first request names.
+        """Pass a connection on to the worker that is named by the cookie in its first request.
 
         Args:
-            connection: the connection; close it if it was passed on.
-            received: what was read from it, with the whole head of the request.
+            connection: the connection. If it was passed on, the caller closes its own copy.
+            received: all bytes read from the connection so far, including the whole head of the first request.
 
         Returns:
-            Whether it was passed on: False without such a cookie, and if that worker has ended or is too busy.
+            True if the connection was passed on; False if the request names no other worker, or if that worker has
+            ended or is too busy.
         """
         owner = OWNER.search(received.partition(b"\r\n\r\n")[0])
         if owner is None or owner[1].decode() == self.name:
@@ -71,10 +73,11 @@ class Handover:
         return True
 
     def receive(self, protocol: Callable[..., asyncio.Protocol]) -> None:
-        """Serve the connections that are passed on, from the running event loop.
+        """Start to serve the connections that other workers pass on; call this in the running event loop.
 
         Args:
-            protocol: function that returns the protocol of a connection, given the bytes `received` from it.
+            protocol: function that creates the protocol object of a connection. Its argument `received` is the bytes
+                that the other worker has read from the connection.
         """
         asyncio.get_running_loop().add_reader(self._inbox, self._accept, protocol)
 
@@ -92,7 +95,7 @@ class Handover:
 
 
 class WorkerCookie:
-    """ASGI middleware that sets the cookie of a worker with each page that it builds.
+    """ASGI middleware that sets a cookie with the name of the worker when it sends an HTML page.
 
     Args:
         app: the application.
@@ -104,7 +107,7 @@ class WorkerCookie:
         self.name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; see ASGI."""
+        """Handle a request as an ASGI application."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

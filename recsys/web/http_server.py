@@ -1,4 +1,4 @@
-"""The server process: serves the page and the API at one address until interrupted."""
+"""The server process: serves the web pages and the API at one address until it is interrupted."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ class ServerSettings:
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 for any free port.
-        hosts: host names of the server, see `Protection`.
-        token_env: environment variable that holds the token which requests must carry, see `Protection`.
-        requests_per_minute: limit for each client address.
-        max_bytes: largest request body.
-        proxies: IP addresses of reverse proxies, whose header X-Forwarded-For names the client; the header is ignored
-            in requests from other addresses.
+        hosts: host names that requests may give for this server; see `Protection`.
+        token_env: name of the environment variable that holds the token that every request must carry; see
+            `Protection`.
+        requests_per_minute: maximum number of requests per minute from each client address.
+        max_bytes: maximum size of a request body, in bytes.
+        proxies: IP addresses of reverse proxies. In requests from these addresses, the header X-Forwarded-For names the
+            client; in all other requests the header is ignored.
         threads: number of threads in which PyTorch computes the scores of a request.
-        tensorboard: URL of a TensorBoard to link to, or None.
-        explore: randomised places in lists that viewers see.
-        index: settings of the film index, and the size of catalogue that needs one.
+        tensorboard: URL of a TensorBoard to link to, or None for no link.
+        explore: how films are drawn at random in the lists that viewers see.
+        index: settings of the approximate film index, and the catalogue size above which it is used.
     """
 
     host: str = "127.0.0.1"
@@ -92,13 +93,17 @@ class ServerSettings:
 
 
 def start_log() -> None:
-    """Write what the server does, such as a switch to a refit, to standard error, unless the program has a log."""
+    """Log the server's messages, such as a switch to a refit, to standard error, unless logging is already set up."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("recsys").setLevel(logging.INFO)
 
 
 def run_server(service: RecommendationService, settings: ServerSettings) -> None:
-    """Serve the page and the API until interrupted; call this once in a process.
+    """Serve the web pages and the API until interrupted; call this only once in a process.
+
+    Args:
+        service: the service that answers the requests.
+        settings: settings of the server.
 
     Raises:
         UserError: the port is not available, or a run cannot be loaded.
@@ -113,12 +118,12 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
 def load_server(
     service: RecommendationService, settings: ServerSettings, handover: Handover | None = None
 ) -> uvicorn.Server:
-    """Load the runs and build a server that answers as soon as it is run.
+    """Load the runs, and build a server that can answer requests as soon as it is started.
 
     Args:
-        service: answers the requests.
+        service: the service that answers the requests.
         settings: settings of the server.
-        handover: passes connections to the other workers if this process is one of several.
+        handover: exchanges connections with the other worker processes; None for a server of a single process.
 
     Raises:
         UserError: a run cannot be loaded.
@@ -147,14 +152,14 @@ def load_server(
 
 
 class HandoverServer(uvicorn.Server):
-    """A server that also serves the connections that other workers pass on."""
+    """A uvicorn server that also serves the connections that other worker processes pass on to it."""
 
     def __init__(self, config: uvicorn.Config, handover: Handover) -> None:
         super().__init__(config)
         self.handover = handover
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve; see `uvicorn.Server`."""
+        """Start the server, and start to accept connections from other workers; see `uvicorn.Server.startup`."""
         await super().startup(sockets)
         protocol = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
         state = {"server_state": self.server_state, "app_state": self.lifespan.state}
@@ -162,7 +167,11 @@ class HandoverServer(uvicorn.Server):
 
 
 def announce(service: RecommendationService, settings: ServerSettings, listening: socket.socket) -> None:
-    """Warn about runs that cannot serve new viewers and about access without a token, then print the address."""
+    """Print the address of the server, after warnings about runs and access.
+
+    The warnings are about runs that cannot serve new viewers, and about a server that other machines can reach without
+    a token.
+    """
     warn_of_known_users_only(service)
     if not (settings.protection.token or settings.host in LOOPBACK):
         log.warning(
@@ -174,7 +183,7 @@ def announce(service: RecommendationService, settings: ServerSettings, listening
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    """Run a server until interrupted; in a notebook, whose event loop is already running, in a thread of its own."""
+    """Run a server until interrupted; in a notebook, where an event loop is already running, in a separate thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -191,7 +200,7 @@ def _run(server: uvicorn.Server, listening: socket.socket) -> None:
 
 
 def warn_of_known_users_only(service: RecommendationService) -> None:
-    """Warn of each run that serves only users of its training data, so that new viewers cannot rate films with it."""
+    """Warn about each run that serves only the users of its training data: new viewers cannot rate films with it."""
     for name in service.run_names():
         loaded = service.loaded_run(name)
         if not loaded.scores_new_users:
@@ -204,12 +213,13 @@ def warn_of_known_users_only(service: RecommendationService) -> None:
 
 
 def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
-    """Open a listening socket; call it before models are loaded, so that an unavailable port is reported immediately.
+    """Open a listening socket; call this before loading models, so that an unavailable port is reported immediately.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 for any free port.
-        share: whether further sockets may listen there, among which the system distributes the connections.
+        share: whether other sockets may listen at the same address and port; the operating system then distributes new
+            connections among them.
 
     Raises:
         UserError: the port is in use or out of range, or `host` is not an address of this machine.

@@ -1,8 +1,8 @@
 """An approximate nearest-neighbour index of films, for catalogues that are too large to score every film.
 
 Malkov and Yashunin, "Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable Small World
-Graphs", IEEE TPAMI 2020, implemented by usearch. The index finds the films with the largest inner products; their
-scores are exact.
+Graphs", IEEE TPAMI 2020, implemented by usearch. The index may miss some of the films with the largest inner products;
+the scores of the films that it finds are exact.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from recsys.models.scoring import Scorer
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """Settings of the index.
+    """Settings of the film index.
 
     Attributes:
-        beyond: largest number of films for which every film is scored; larger catalogues are indexed.
-        connections: number of neighbours of a film in the graph, the paper's M.
+        beyond: largest number of films for which every film is scored; the index is used for larger catalogues.
+        connections: number of neighbours of each film in the graph, the paper's M.
         expansion: size of the candidate list during construction and search, the paper's ef. Larger values are slower
             and have a higher recall.
         n_measured: number of users on whom recall is measured.
@@ -52,11 +52,11 @@ class IndexSettings:
 
 
 class FilmIndex:
-    """Index of the films of a model whose scores are inner products.
+    """Index of all films for a model whose scores are inner products.
 
     Args:
-        model: a trained model.
-        settings: settings of the graph.
+        model: the trained model.
+        settings: settings of the index.
 
     Raises:
         UserError: the model's scores are not inner products.
@@ -91,14 +91,14 @@ class FilmIndex:
         )
 
     def scores(self, query: Query, n: int) -> np.ndarray:
-        """Score approximately the n best films of each user.
+        """Find approximately the n best films of each user, and score them.
 
         Args:
             query: B users with their histories.
-            n: number of films to find.
+            n: number of films to find for each user.
 
         Returns:
-            float32 (B, n_items), -inf for films that were not found.
+            Scores, float32 (B, n_items); -inf for films that were not found.
         """
         vectors = self.model.user_vectors(query)  # (B, d)
         padded = np.hstack([vectors, np.zeros((len(vectors), 1), np.float32)])
@@ -109,7 +109,7 @@ class FilmIndex:
         return scores
 
     def recall(self, dataset: Dataset, seed: int = 0) -> float:
-        """Return the recall of the index: the share of the exact top-k films that it finds, mean over random users.
+        """Return the share of the exact top-k films that the index finds, averaged over random users.
 
         Args:
             dataset: the data set from which users are drawn.

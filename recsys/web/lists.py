@@ -1,4 +1,4 @@
-"""Lists of recommended films, and the options with which a list is requested."""
+"""Lists of recommended films, and the options of a request for a list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNLOGGED = "unlogged"  # id of a list that cannot be replayed, because it depend
 
 
 class Order(StrEnum):
-    """Orders of the films of a list."""
+    """Orders in which the films of a list can be shown."""
 
     BEST = "best"  # the best film first
     NEWEST = "newest"
@@ -24,11 +24,13 @@ class ListOptions:
 
     Attributes:
         k: maximum number of films.
-        genres: only films with at least one of these genres; empty for all films.
-        years: first and last year of release, both included; None leaves an end open.
-        surprise: from 0, the order of the run, to 1, the least popular of its best films first.
-        without: ids of films to leave out because they are already shown.
-        order: order of the best k films; films of unknown years are last.
+        genres: only films with at least one of these genres are listed; empty for all films.
+        years: only films released from the first to the second year, both included, are listed; None leaves an end
+            open.
+        surprise: degree of surprise. 0 leaves the run's order unchanged; 1 lists the least popular of the run's best
+            films first.
+        without: ids of films to leave out because they are already on the page.
+        order: order in which the best k films are listed; if it is by year, films of unknown year are last.
     """
 
     k: int = 10
@@ -47,10 +49,11 @@ class ListedFilm:
         film: the film.
         score: score of the model.
         position: rank in the list, starting at 1.
-        reason: the reason as a phrase, or None if no liked film supports the recommendation or the film was drawn at
-            random.
-        reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
-        reason_films: the liked films that the reason names, the strongest first; see `Reason`.
+        reason: the reason for the recommendation as a phrase; None if the film was drawn at random or no liked film
+            supports the recommendation.
+        reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`; None without a
+            reason.
+        reason_films: the liked films that the reason names, strongest support first; see `Reason`.
         propensity: probability with which the film was included in the list.
     """
 
@@ -64,16 +67,16 @@ class ListedFilm:
 
     @property
     def is_explored(self) -> bool:
-        """Return whether the film was drawn at random, see `Exploration`; pages label such films."""
+        """Return whether the film was drawn at random, see `Exploration`; the web pages label such films."""
         return self.propensity < 1
 
 
 @dataclass(frozen=True)
 class FilmList:
-    """Films for one user, in the requested order.
+    """Films recommended to one user, in the requested order.
 
     Attributes:
-        list_id: unique id, or `UNLOGGED` for a list that is not logged.
+        list_id: unique id, or `UNLOGGED` if the list must not be logged.
         run: name of the run or refit that ranked the films.
         films: the films.
     """
@@ -89,7 +92,8 @@ class Prediction:
 
     Attributes:
         stars: the predicted rating, or None if the model does not predict ratings.
-        match: share, from 0 to 1, of the other films not rated by the user that the model ranks below the film.
+        match: of the other films that the user has not rated, the share (from 0 to 1) that the model ranks below this
+            film.
     """
 
     stars: float | None

@@ -1,4 +1,4 @@
-"""A trained run with its model and catalogue in memory, which answers requests for one user at a time."""
+"""A trained run with its model and catalogue in memory, ready to answer requests."""
 
 from __future__ import annotations
 
@@ -38,20 +38,22 @@ N_QUESTIONS = 12  # films to show a new viewer for rating
 
 @dataclass(frozen=True, eq=False)
 class LoadedRun:
-    """A run that answers requests from many threads at once; it is immutable.
+    """A trained run, ready to answer requests; it is immutable, so many threads can use it at once.
 
-    Viewers' feedback is read only from the store, even if a refit has trained on it: in the store it can be undone, and
-    it is visible to the same viewer only.
+    All feedback of viewers comes from the feedback store, even feedback on which a refit was trained: in the store,
+    viewers can undo their feedback, and no other viewer sees it.
 
     Attributes:
-        name: the name that requests use; for a refit, followed by its directory below that of the run.
-        run: directory, settings and metrics.
+        name: the name by which requests choose the run; for a refit, the name of the original run, a slash and the
+            refit's directory relative to that run.
+        run: directory, settings and metrics of the run.
         model: the trained model.
-        catalogue: the films. A refit has the catalogue of the run that it refits; the item codes are the same.
-        user_codes: the model's user codes by raw id; for a refit they include viewers, by their pseudonyms.
-        index: approximate index for catalogues that are too large to score every film, or None.
+        catalogue: the films. A refit has the catalogue of the original run, with the same item codes.
+        user_codes: the model's user codes, keyed by raw id. Those of a refit include viewers, keyed by their
+            pseudonyms.
+        index: approximate film index for catalogues that are too large to score every film, or None.
         reranker: reranker of the run's lists, or None.
-        questions: item codes of the films to show new viewers first, for them to rate, in order.
+        questions: item codes of the films that new viewers are invited to rate first, in order.
     """
 
     name: str
@@ -65,7 +67,7 @@ class LoadedRun:
 
     @property
     def dataset(self) -> Dataset:
-        """Return the data set with the users' ratings, without viewers' feedback."""
+        """Return the data set with the users' ratings, which does not include viewers' feedback."""
         return self.catalogue.dataset
 
     @property
@@ -75,11 +77,11 @@ class LoadedRun:
 
     @cached_property
     def _rank(self) -> Ranker:
-        """Return the function that ranks films as in the evaluation of the run."""
+        """Return the function that ranks films in the same way as in the evaluation of the run."""
         return ranker(self.reranker, self.model, self.dataset)
 
     def _surprising(self, options: ListOptions) -> Ranker:
-        """Return a ranker with the degree of surprise of the options, in place of the run's reranker."""
+        """Return a ranker that applies the degree of surprise in the options, in place of the run's reranker."""
         reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
         return reranker.ranker(self.model, self.dataset)
 
@@ -99,21 +101,24 @@ class LoadedRun:
         return user_id in self.catalogue.user_codes
 
     def example_users(self, n: int) -> list[str]:
-        """Return the ids of up to n users, ordered from few ratings to many."""
+        """Return the ids of up to n users of the data set, from users with few ratings to users with many."""
         by_count = np.argsort(self.dataset.user_counts, kind="stable")
         places = np.linspace(0, len(by_count) - 1, min(n, len(by_count))).astype(int)
         return [str(self.dataset.user_frame["user_id"].iloc[code]) for code in by_count[places]]
 
     def first_films(self, n: int) -> list[Film]:
-        """Return the first n films, at most `N_QUESTIONS`, to show a new viewer for rating."""
+        """Return the first n films that new viewers are invited to rate, at most `N_QUESTIONS`."""
         return [self.catalogue.film_at(item) for item in self.questions[:n]]
 
     def segment(self, user_id: str) -> str | None:
-        """Return the name of the user's segment; None if the run has no segments or the user is in none."""
+        """Return the name of the user's segment, or None if the run has no segments or the user is in none of them."""
         return self._segments.get(self._id_in_run(user_id))
 
     def ratings_of_user(self, user_id: str) -> list[tuple[Film, float, int | None]]:
-        """Return a user's ratings in the data set, the latest first: film, stars, and Unix time in seconds or None.
+        """Return a user's ratings in the data set, latest first.
+
+        Each rating is a tuple of the film, the stars, and the Unix time in seconds or, if the data set has no times,
+        None.
 
         Raises:
             NotFoundError: the data set has no such user.
@@ -132,10 +137,11 @@ class LoadedRun:
         """Recommend the best films that the user has neither rated nor marked, with reasons.
 
         Args:
-            user_id: raw id, whose ratings in the data set count too; any other id, or None, is a user without ratings.
-            opinions: feedback of the user. A rating given here replaces one of the data set.
+            user_id: raw id of the user. If the data set has this user, their ratings in it are used too. For any other
+                id, and for None, the only ratings are those in `opinions`.
+            opinions: feedback of the user. A rating in it replaces the user's rating of the same film in the data set.
             options: length, order and filters of the list.
-            explore: randomised places; ignored for lists in order of year.
+            explore: how films are drawn at random; ignored if the list is ordered by year.
 
         Raises:
             UserError: the model cannot serve new users, an opinion or option names an unknown film or genre, or no film
@@ -156,7 +162,7 @@ class LoadedRun:
         return FilmList(token_hex(8), self.name, listed)
 
     def best_films(self, user_id: str | None, opinions: Opinions, options: ListOptions) -> list[Film]:
-        """Return the films that `recommend` lists without exploration, the best first, without reasons.
+        """Return the films that `recommend` lists if it draws none at random, best first, without scores and reasons.
 
         Raises:
             UserError: see `recommend`.
@@ -166,10 +172,10 @@ class LoadedRun:
         return [self.catalogue.film_at(item) for item in ranking.tolist()]
 
     def explain(self, user_id: str | None, opinions: Opinions, movie_id: str) -> ListedFilm:
-        """Return one film with its score for a user and the reason; its position is 0.
+        """Return one film with its score for a user and the reason; it is in no list, so its position is 0.
 
         Raises:
-            UserError: the film does not exist, or see `recommend`.
+            UserError: the film does not exist; see also `recommend`.
         """
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
@@ -181,7 +187,7 @@ class LoadedRun:
         """Return the prediction for a film, or None if the user has no history or has already rated the film.
 
         Raises:
-            UserError: the film does not exist, or see `recommend`.
+            UserError: the film does not exist; see also `recommend`.
         """
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
@@ -193,7 +199,9 @@ class LoadedRun:
         return Prediction(stars, float((others < scores[0, item]).mean()) if len(others) else 1.0)
 
     def similar(self, movie_id: str, options: ListOptions) -> list[tuple[Film, float]]:
-        """Return the most similar films with their similarities, the most similar first; see `recsys.models.similar`.
+        """Return the films that are most similar to a film, with their similarities, most similar first.
+
+        See `recsys.models.similar` for the measure of similarity.
 
         Args:
             movie_id: raw id of the film.
@@ -209,14 +217,15 @@ class LoadedRun:
         return [(self.catalogue.film_at(item), similarity) for item, similarity in near]
 
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
-        """Return a user's code, -1 if unseen in training, and a history of one row in which feedback replaces ratings.
+        """Return a user's code in the model, and one history of their ratings in the data set and their feedback.
 
-        A model that does not predict ratings gets only the liked items of the feedback; see
-        `recsys.analysis.recommend.given_ratings`.
+        The code is -1 for a user unseen in training. The history has a single row. Feedback on a film replaces the
+        user's rating of the film in the data set. If the model does not predict ratings, only liked films are taken
+        from the feedback; see `recsys.analysis.recommend.given_ratings`.
 
         Raises:
-            UserError: the user is unseen in training and the model does not score by histories, or an opinion is on an
-                unknown film.
+            UserError: the user is unseen in training and the model does not score by histories, or the feedback
+                contains an unknown film.
         """
         user = UNKNOWN if user_id is None else self.user_codes.get(self._id_in_run(user_id), UNKNOWN)
         if user == UNKNOWN and not self.scores_new_users:
@@ -244,7 +253,10 @@ class LoadedRun:
         return id_in_runs(user_id, self.catalogue.user_codes)
 
     def _code_in_data(self, user_id: str | None) -> int:
-        """Return the user's code in the original data set, which may differ from the model's; -1 for a viewer."""
+        """Return a user's code in the original data set, or -1 if the user is not in it.
+
+        The code may differ from that in the model if the run is a refit.
+        """
         return self.catalogue.user_codes.get(user_id or "", UNKNOWN)
 
     def _history_in_data(self, user_id: str | None) -> History:
@@ -256,7 +268,11 @@ class LoadedRun:
     def _ranked(
         self, user: int, history: History, opinions: Opinions, options: ListOptions, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores of all films, float32 (n_items,), and at most k films, int64 (m,), the best first."""
+        """Return the scores of all films, and the best films that may be listed.
+
+        Returns:
+            Scores, float32 (n_items,); and codes of at most k films, int64 (m,), best first.
+        """
         scores, candidates = self._scores(user, history, opinions, options)
         rank = self._surprising(options) if options.surprise else self._rank
         ranking = rank(candidates, np.array([user]), history, k)[0]
@@ -265,9 +281,14 @@ class LoadedRun:
     def _scores(
         self, user: int, history: History, opinions: Opinions, options: ListOptions
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return scores, float32 (n_items,), and the same as (1, n_items) with -inf for films that are not candidates.
+        """Return the scores of all films, and the same scores with -inf for films that may not be listed.
 
-        The index is not used for users whose scores fall back to popularity, which no inner product gives.
+        The film index is not used if the model falls back to popularity for the user, since the index finds inner
+        products.
+
+        Returns:
+            The scores, float32 (n_items,), and those for the ranking, float32 (1, n_items). If the index is used, films
+            that it did not find have -inf in both.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         excluded = {*opinions.marks, *opinions.ratings, *options.without}
@@ -284,7 +305,12 @@ class LoadedRun:
         return scores[0], masked
 
     def _in_order(self, items: np.ndarray, order: Order) -> np.ndarray:
-        """Return items, int64 (n,) with the best first, in another order."""
+        """Return items in the requested order.
+
+        Args:
+            items: int64 (n,) item codes, best first.
+            order: the requested order; by year, films of unknown year are last.
+        """
         years = self.catalogue.release_years[items]
         keys = {Order.BEST: np.zeros(len(items)), Order.NEWEST: -years, Order.OLDEST: years}[order]
         return items[np.argsort(keys, kind="stable")]  # NaN is last
@@ -306,15 +332,15 @@ def load_run(
     trusted: bool = False,
     reranker: Reranker | None = None,
 ) -> LoadedRun:
-    """Load the model of a run, and index the films of a large catalogue.
+    """Load the model of a run and, if the catalogue is large, build the film index.
 
     Args:
         name: see `LoadedRun`.
-        run: the run, or a refit of it.
+        run: the run or refit to load.
         catalogue: catalogue of the run; for a refit, that of the original run.
         dataset_of: function that returns the data set on which a run was trained.
-        index: settings of the index; its recall is printed.
-        trusted: whether the model may be unpickled, which can run any code.
+        index: settings of the film index; if it is built, its recall is printed.
+        trusted: whether the model may be unpickled, which can run arbitrary code.
         reranker: reranker of the run's lists, or None.
 
     Raises:

@@ -1,7 +1,7 @@
 """A server of the Model Context Protocol (https://modelcontextprotocol.io), for AI assistants.
 
-Its tools search, recommend and explain films. They take the same requests as the HTTP API, and the same service
-answers.
+Its tools search, recommend and explain films, and find similar ones. They take the same requests as the HTTP API, and
+get their answers from the same service.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOOLS: Mapping[str, Callable[..., Any]] = {answer.__name__: answer for answer in
 
 
 def create_mcp_server(service: RecommendationService) -> Server:
-    """Build a server whose tools are answered by a service."""
+    """Build an MCP server whose tool calls are answered by a recommendation service."""
 
     async def list_tools(context: object, params: object) -> ListToolsResult:
         return ListToolsResult(tools=[_described(name) for name in TOOLS])
@@ -51,7 +51,7 @@ def create_mcp_server(service: RecommendationService) -> Server:
 
 
 def run_mcp_server(service: RecommendationService) -> None:
-    """Answer on standard input and output, until the input ends."""
+    """Read requests from standard input and write answers to standard output, until the input ends."""
 
     async def run() -> None:
         server = create_mcp_server(service)
@@ -62,13 +62,13 @@ def run_mcp_server(service: RecommendationService) -> None:
 
 
 def _described(name: str) -> Tool:
-    """Describe a tool by the docstring and the typed request of the function that answers it."""
+    """Describe a tool for clients, by the docstring and the request type of the function that answers it."""
     request = get_type_hints(TOOLS[name])["request"]
     return Tool(name=name, description=inspect.getdoc(TOOLS[name]), input_schema=request.model_json_schema())
 
 
 def _answer(service: RecommendationService, name: str, arguments: Mapping[str, Any]) -> Any:
-    """Answer one call of a tool with the active versions of the runs.
+    """Answer one tool call with the active version of a run; see `rollout`.
 
     Raises:
         UserError: there is no such tool, an argument is invalid, or the service refuses the request.

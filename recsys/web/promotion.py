@@ -1,13 +1,15 @@
-"""The decision whether a refit replaces the active run, by a non-inferiority test on ratings that no model has seen.
+"""Decides whether a refit replaces the active run, by a non-inferiority test on ratings that no model has seen.
 
-Users of the data set and viewers who are new to it are compared separately: a refit is the first model to learn from
-the viewers, so their gain would hide what the users lose. A refit is also compared with the original run, because
-otherwise small losses would add up over refits.
+A refit is a run that was trained again with viewers' feedback. It is tested separately on users of the data set and on
+viewers who are new to it: a refit is the first model to learn from these viewers, so in a common mean, their gain would
+hide a loss of the users. A refit is also compared with the original run, because otherwise small losses would add up
+over successive refits.
 
-The same test ratings decide about every refit of a run. Each of these looks spends a part of the error rate, so that
-the probability of promoting any refit that loses more than the margin is at most `ERROR_RATE`, however many refits
-there are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 1983). The
-metrics of a promoted run are still not those of a run that was tested once.
+All refits of a run are compared on the same test ratings. Each comparison (a "look" at these ratings) spends a part of
+the error rate, so that the probability of promoting any refit that loses more than the margin is at most `ERROR_RATE`,
+however many refits there are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials",
+Biometrika 1983). Even so, the test metrics of a promoted run are less trustworthy than those of a run that was tested
+only once.
 """
 
 from __future__ import annotations
@@ -42,25 +44,25 @@ ERROR_MARGIN = 0.01  # 10% of an error is more than the difference between a bia
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Compares a refit with an earlier run on one group of users.
+    """Result of the comparison of a refit with an earlier run on one group of users.
 
-    For users of the data set the refit must be shown to be non-inferior: the lower bound of the improvement, paired
-    over users, must be at least -`margin` times the earlier run's metric. The absence of a significant difference would
-    not be enough, since with few users no two models differ significantly. Superiority is not required, since the
-    ratings of a hundred films cannot change the mean over all users noticeably. Viewers are too few at first to show
-    non-inferiority, so for them the refit must merely not be significantly worse.
+    For users of the data set, the refit must be shown to be non-inferior: the lower bound of its improvement, from
+    differences paired by user, must be at least -`margin` times the metric of the earlier run. It would not be enough
+    to find no significant difference, since with few users no two models differ significantly. Superiority is not
+    required, since new ratings of a hundred films cannot noticeably change a mean over all users. At first there are
+    too few new viewers to show non-inferiority, so for them it is enough that the refit is not significantly worse.
 
     Attributes:
-        who: `USERS` or `VIEWERS`.
+        who: the group, `USERS` or `VIEWERS`.
         earlier: name of the earlier run.
         users: number of test users in the group.
-        before: metric of the earlier run, a mean over users.
-        after: metric of the refit.
-        better: improvement by the refit; positive is better, also for error metrics.
+        before: metric of the earlier run, averaged over users.
+        after: metric of the refit, averaged over users.
+        better: improvement by the refit; a positive value is better, for error metrics too.
         low: lower end of the 95% interval of the improvement.
         high: upper end of the 95% interval of the improvement.
-        bound: lower bound of the improvement at the level of this look, see `level`.
-        margin: acceptable loss as a share of `before`; None for viewers.
+        bound: lower bound of the improvement, which is compared with the margin; see `level` for its error rate.
+        margin: largest acceptable loss, as a share of `before`; None for viewers.
     """
 
     who: str
@@ -80,7 +82,7 @@ class GroupComparison:
         return self.high >= 0 if self.margin is None else self.bound >= -self.margin * self.before
 
     def sentence(self, metric: str) -> str:
-        """State the metrics and the conclusion."""
+        """Return a sentence with the metrics of both runs and the conclusion."""
         if self.margin is None:
             conclusion = "not shown to be worse" if self.passed else "worse"
         else:
@@ -94,14 +96,14 @@ class GroupComparison:
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """The decision about a refit, with the comparisons behind it.
+    """The decision whether a refit is promoted, with the comparisons behind it.
 
     Attributes:
-        served: name of the active run.
+        served: name of the run that was active before the decision.
         refit: name of the refit.
-        metric: the metric compared, a mean over users.
-        look: number of refits of the run that were compared on its test ratings, including this one.
-        comparisons: comparisons with the active run and, if that is a refit itself, with the original run.
+        metric: name of the metric that was compared; its values are means over users.
+        look: number of refits of the run that were compared on its test ratings so far, including this one.
+        comparisons: comparisons with the active run and, if the active run is itself a refit, with the original run.
     """
 
     served: str
@@ -116,7 +118,7 @@ class PromotionDecision:
         return all(comparison.passed for comparison in self.comparisons)
 
     def sentences(self) -> list[str]:
-        """State the comparisons and the decision."""
+        """Return sentences with the comparisons and the decision."""
         sentences = [comparison.sentence(self.metric) for comparison in self.comparisons]
         if not any(comparison.who == VIEWERS for comparison in self.comparisons):
             sentences.append(f"The {VIEWERS} are not compared: fewer than two have a test rating.")
@@ -130,21 +132,25 @@ class PromotionDecision:
         return [*sentences, f"{self.refit} {decision}."]
 
     def write(self, directory: Path) -> None:
-        """Write the decision to `promotion.json` in a directory."""
+        """Write the decision to the file `promotion.json` in a directory."""
         text = json.dumps(asdict(self) | {"promoted": self.promoted}, indent=2) + "\n"
         write_text(directory / PROMOTION, text)
 
 
 def level(look: int) -> float:
-    """Return the part of `ERROR_RATE` that a look, numbered from 1, spends; the parts of all looks add up to it."""
+    """Return the part of `ERROR_RATE` that one comparison spends; the parts of all comparisons add up to `ERROR_RATE`.
+
+    Args:
+        look: number of the comparison, counted from 1 over all refits of a run.
+    """
     return ERROR_RATE * 6 / (math.pi * look) ** 2
 
 
 def looks(refits: Path) -> int:
-    """Return the number of refits that have been compared, including those that were deleted since.
+    """Return how many refits have been compared, including refits that were deleted later.
 
-    This is the largest number of a look in the files `promotion.json`: 1 for a file of an earlier version, which has no
-    number, and 0 without files.
+    This is the largest `look` in the files `promotion.json`. A file that an earlier version of recsys wrote has no such
+    number and counts as 1. If there is no such file, the result is 0.
 
     Args:
         refits: directory with a subdirectory for each refit.
@@ -160,17 +166,18 @@ def looks(refits: Path) -> int:
 
 
 class PromotionTest:
-    """Evaluates earlier runs once, and compares a refit with them.
+    """Compares a refit with earlier runs, which are evaluated once, when the test is created.
 
     Args:
-        earlier: models of the earlier runs, by name.
+        earlier: models of the earlier runs, keyed by the name of the run.
         test: test ratings that neither the earlier models nor the refit have seen.
-        in_data: bool (n_users,) whether a user belongs to the original data set; the others are viewers.
-        metric: the metric to compare.
-        ks: list lengths.
+        in_data: bool (n_users,), whether each user belongs to the original data set; the others are viewers.
+        metric: name of the metric to compare.
+        ks: list lengths at which metrics are computed.
 
     Raises:
-        UserError: fewer than two users of the data have a test rating, or the metric is not defined for single users.
+        UserError: fewer than two users of the data set have a test rating, or the metric is not defined for single
+            users.
     """
 
     def __init__(
@@ -188,15 +195,15 @@ class PromotionTest:
         self.before = {name: self._per_user(model) for name, model in earlier.items()}
 
     def compare(self, refit: Recommender, margin: float | None, look: int = 1) -> tuple[GroupComparison, ...]:
-        """Compare a refit with each earlier run on each group.
+        """Compare a refit with each earlier run on each group of users.
 
         Args:
             refit: model of the refit.
-            margin: see `GroupComparison`; None takes the default of the metric.
+            margin: largest acceptable loss, see `GroupComparison`; None for the default margin of the metric.
             look: number of refits that have been compared on these test ratings, including this one.
 
         Returns:
-            A comparison for each earlier run and, within it, each group.
+            One comparison for each earlier run and group.
         """
         margin = (ERROR_MARGIN if direction(self.metric) < 0 else RANKING_MARGIN) if margin is None else margin
         after = self._per_user(refit)
@@ -207,7 +214,7 @@ class PromotionTest:
         )
 
     def _per_user(self, model: Recommender) -> np.ndarray:
-        """Return the metric of each test user, float64; the histories are the same for every model."""
+        """Return a model's metric for each test user, float64; every model gets the same user histories."""
         per_user = evaluate(model, self.test, None if model.predicts_ratings else FULL_RANKING, self.ks).per_user
         if self.metric not in per_user:
             raise UserError(
@@ -238,11 +245,11 @@ class PromotionTest:
 
 
 class RecodedModel(Recommender):
-    """A trained model that takes the user codes of a later version of its data.
+    """Wraps a trained model so that it accepts the user codes of a later version of its data set.
 
     Args:
-        model: a model of the same items.
-        users: int64 (n_users,) the model's code of each user of the later data; -1 for new users.
+        model: the trained model; its item codes are the same as in the later version.
+        users: int64 (n_users,), the model's code of each user of the later version; -1 for users who are new in it.
     """
 
     def __init__(self, model: Recommender, users: np.ndarray) -> None:
@@ -253,7 +260,7 @@ class RecodedModel(Recommender):
             self.scale = model.scale
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Leave the model unchanged."""
+        """Do nothing, since the model is already trained; see `Recommender._fit`."""
 
     def _score(self, query: Query) -> np.ndarray:
         """See `Recommender._score`."""

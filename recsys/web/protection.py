@@ -1,4 +1,4 @@
-"""Protection of the server: checks of the host, origin and token of requests, and limits on their size and rate."""
+"""Protects the server: checks the host, origin and token of each request, and limits the size and rate of requests."""
 
 from __future__ import annotations
 
@@ -51,12 +51,13 @@ class Protection:
     """Requirements that every request must meet.
 
     Attributes:
-        token: the token that requests must carry, as `Authorization: Bearer` or, in a browser, once as `/?token=`; None
-            for no token.
-        hosts: host names of the server, without ports; `*.example.com` is allowed, and an empty collection allows any
-            name. They protect against DNS rebinding, where the name of another site resolves to this server.
-        requests_per_minute: limit for each client address.
-        max_bytes: largest request body, except uploads of histories (`UPLOAD_BYTES`).
+        token: the token that each request must carry, in the header `Authorization: Bearer` or, in a browser, once in
+            the URL as `/?token=`; None if no token is required.
+        hosts: host names of the server, without ports, of which a request must name one. A pattern such as
+            `*.example.com` is allowed, and an empty collection allows any name. This protects against DNS rebinding,
+            where the host name of another site resolves to this server.
+        requests_per_minute: maximum number of requests per minute from each client address.
+        max_bytes: maximum size of a request body in bytes; uploads of histories are limited to `UPLOAD_BYTES` instead.
     """
 
     token: str | None = None
@@ -68,7 +69,8 @@ class Protection:
         """Check the settings.
 
         Raises:
-            UserError: a host name is invalid, a limit is not positive, or the token cannot be part of a header.
+            UserError: a host name is invalid, a limit is not positive, or the token has characters that a header cannot
+                contain.
         """
         check_positive(requests_per_minute=self.requests_per_minute, max_bytes=self.max_bytes)
         if not all(HOST.fullmatch(host) for host in self.hosts):
@@ -80,13 +82,13 @@ class Protection:
 
 
 class RequestGuard:
-    """ASGI middleware that refuses requests before their bodies are read, and counts and times all requests.
+    """ASGI middleware that refuses invalid requests before their bodies are read, and counts and times all requests.
 
     Args:
         app: the application.
-        protection: the requirements.
-        request_metrics: counters and latencies to update.
-        rate_limit: limit for each client address.
+        protection: requirements that every request must meet.
+        request_metrics: counts and latencies, to which each request is added.
+        rate_limit: limit on the requests from each client address.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class RequestGuard:
         self.rate_limit = rate_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or refuse a request; see ASGI."""
+        """Handle a request as an ASGI application: refuse it, or pass it to the application."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
@@ -112,7 +114,7 @@ class RequestGuard:
         await self._respond(scope, receive, send, refusal)
 
     async def _receive_at_the_rate(self, scope: Scope, receive: Receive) -> Message:
-        """Receive a message of a WebSocket, which counts as a request; above the rate limit the connection ends."""
+        """Receive a WebSocket message, which counts as a request; above the rate limit, end the connection instead."""
         message = await receive()
         if message["type"] == "websocket.receive" and not self._is_at_the_rate(scope):
             return {"type": "websocket.disconnect", "code": 1008}
@@ -140,7 +142,7 @@ class RequestGuard:
         return self._refusal_by_size(scope, headers, refuse)
 
     def _refusal_by_size(self, scope: Scope, headers: Headers, refuse: Refuse) -> Response | None:
-        """Refuse a request whose headers or body are too large, or whose body has no definite end."""
+        """Return a refusal if headers or body are too large or the end of the body is ambiguous, else None."""
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:  # in one packet
             return refuse(431, f"The headers of a request must have at most {HEADER_BYTES:,} bytes.")
         if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may take another end of the body
@@ -154,7 +156,10 @@ class RequestGuard:
         return None
 
     def _refusal_without_token(self, scope: Scope, headers: Headers, refuse: Refuse) -> Response | None:
-        """Refuse a request without the token; a browser with the token in the URL is redirected and gets a cookie."""
+        """Return a refusal if the request does not carry the token, else None.
+
+        A browser that sends the token in the URL gets a redirect, which sets a cookie with the token.
+        """
         token = self.protection.token
         if token is None:
             return None
@@ -206,7 +211,7 @@ class RequestGuard:
 
 
 async def _is_trusted_host(scope: Scope, hosts: Collection[str]) -> bool:
-    """Return whether Starlette's host check lets a request through; its own refusal, plain text, is discarded."""
+    """Return whether a request passes Starlette's host check; the plain-text refusal of the check is discarded."""
     is_trusted = False
 
     async def let_through(scope: Scope, receive: Receive, send: Send) -> None:
@@ -229,13 +234,13 @@ def _size_message(max_bytes: int) -> str:
 
 
 def _is_for_a_page(scope: Scope, headers: Headers) -> bool:
-    """Return whether a browser requests a page; requests of programs and scripts do not accept HTML."""
+    """Return whether a browser requests a page, which is so if the request accepts HTML and is not for the API."""
     is_api = scope["path"] == "/api" or scope["path"].startswith("/api/")
     return not is_api and "text/html" in headers.get("accept", "")
 
 
 def client_network(scope: Scope) -> str:
-    """Return a client's IPv4 address, or the /64 network of its IPv6 address, all of which one client can use."""
+    """Return a client's IPv4 address, or the /64 network of its IPv6 address, since one client can use all of it."""
     host = (scope.get("client") or ("unknown",))[0].partition("%")[0]
     try:
         address = ip_address(host)

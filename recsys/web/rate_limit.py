@@ -1,4 +1,4 @@
-"""The rate limit of clients, in one server or in all servers of one feedback store."""
+"""Limits the request rate of each client, at one server or at all servers of one feedback store together."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Exchange = Callable[[str, dict[str, int], int], tuple[list[tuple[str, int]], int
 
 
 class RateLimit:
-    """Counts requests of clients in a sliding window of a minute.
+    """Counts each client's requests in a sliding window of one minute.
 
     Args:
-        requests_per_minute: limit for each client.
+        requests_per_minute: maximum number of requests of a client.
     """
 
     def __init__(self, requests_per_minute: int) -> None:
@@ -26,23 +26,24 @@ class RateLimit:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def allows(self, client: str) -> bool:
-        """Count a request, and return whether it is within the limit."""
+        """Count a request of a client, and return whether it is within the limit."""
         return self._limiter.hit(self._rate, client)
 
     def add(self, client: str, n: int) -> None:
-        """Count n requests that other servers have answered, as far as the limit leaves room for them."""
+        """Count n requests that a client has sent to other servers, without raising its count above the limit."""
         n_left = self._limiter.get_window_stats(self._rate, client).remaining
         self._limiter.hit(self._rate, client, cost=min(n, n_left))
 
 
 class SharedRateLimit(RateLimit):
-    """A rate limit for the requests to all servers that share a store, known to each after `exchange`.
+    """Limits a client's requests to all servers of one feedback store together.
 
-    The store gets a digest of a client's address, which may be any text that a proxy has forwarded.
+    A server learns how many requests the other servers have answered only when it calls `exchange`. The store gets a
+    digest of a client's address, since the address may be any text that a proxy has forwarded.
 
     Args:
-        requests_per_minute: limit for each client.
-        store: function that adds this server's counts to the store and returns those of others; see
+        requests_per_minute: maximum number of requests of a client to all servers.
+        store: function that adds this server's counts to the store and returns those of the other servers; see
             `Store.exchange_requests`.
     """
 
@@ -54,7 +55,10 @@ class SharedRateLimit(RateLimit):
         self._after = 0
 
     def allows(self, client: str) -> bool:
-        """Count a request, also for the next exchange, and return whether it is within the limit."""
+        """Count a request of a client, and return whether it is within the limit.
+
+        The next `exchange` reports the requests that are within the limit to the other servers.
+        """
         digest = hashlib.blake2b(client.encode(), digest_size=16).hexdigest()
         allowed = super().allows(digest)
         if allowed:
@@ -62,10 +66,10 @@ class SharedRateLimit(RateLimit):
         return allowed
 
     def exchange(self) -> None:
-        """Tell the other servers of the requests since the last call, and count theirs.
+        """Report this server's requests since the last call to the other servers, and count those that they report.
 
         Raises:
-            StoreError: the store failed; other servers then do not count the requests since the last call.
+            StoreError: the store failed. The other servers then never count this server's requests since the last call.
         """
         new, self._new = self._new, Counter()
         others, self._after = self._store(self._server, dict(new), self._after)

@@ -14,14 +14,14 @@ COLUMNS = ("movie_id", "title", "year", "rating", "rated_at", "imdb_id", "tmdb_i
 
 
 def ratings_as_csv(events: Sequence[Event], catalogue: Catalogue) -> str:
-    """Format the latest rating of each film as CSV, in the order in which the films were first rated.
+    """Format a viewer's latest rating of each film as CSV, in the order in which the films were first rated.
 
     Args:
-        events: a viewer's events that are not undone, the latest first.
-        catalogue: the films; ratings of other films are left out.
+        events: the viewer's events, latest first, without those that were undone.
+        catalogue: the films to include; ratings of films that it lacks are left out.
 
     Returns:
-        CSV with the columns `COLUMNS`; times are UTC, in ISO 8601. It does not contain the id of the viewer.
+        CSV text with the columns `COLUMNS`; times are UTC, in ISO 8601. The text does not contain the viewer's id.
     """
     ratings = {event.movie_id: event for event in reversed(events) if event.kind is Kind.RATING}
     file = io.StringIO()

@@ -1,4 +1,4 @@
-"""The service behind the page and the API: loads runs, logs the lists that viewers see and records their feedback."""
+"""The service behind the web pages and the API: loads runs, logs the lists that viewers see, stores their feedback."""
 
 from __future__ import annotations
 
@@ -41,10 +41,14 @@ def now() -> float:
 
 
 def runs_by_name(directories: Sequence[Path]) -> dict[str, Path]:
-    """Find the runs to serve, by the names of their directories, or by their paths where names are equal.
+    """Find the runs to serve, and name each after its directory, or by its path if several directories have that name.
 
     Args:
-        directories: runs, or directories that contain runs. Refits are left out: they answer in place of their run.
+        directories: directories of runs, or directories that contain runs. Refits are left out, since an active refit
+            answers in place of its run.
+
+    Returns:
+        The directories of the runs, keyed by name.
 
     Raises:
         UserError: a directory contains no run.
@@ -62,17 +66,19 @@ class RunError(UserError):
 
 
 class RecommendationService:
-    """Answers requests by named runs, each loaded at its first request; the first run is the default.
+    """Answers requests with one of several runs, chosen by name; the first run is the default.
+
+    A run is loaded at the first request that needs it.
 
     Args:
-        runs: directories of finished runs on the same data, by name.
+        runs: directories of finished runs on the same data set, keyed by name.
         dataset_of: function that returns the data set on which a run was trained.
-        store: feedback of viewers.
-        explore: randomised places in lists that viewers see.
-        index: settings of the film index, and the size of catalogue that needs one.
-        trusted: whether models may be unpickled, which can run any code.
-        deadline: time limit for calls to the store.
-        reranker_of: function that returns the reranker of a run's lists, or None.
+        store: feedback store.
+        explore: how films are drawn at random in the lists that viewers see.
+        index: settings of the approximate film index, and the catalogue size above which it is used.
+        trusted: whether models may be unpickled, which can run arbitrary code.
+        deadline: time limit for calls to the store, or None for the default limit.
+        reranker_of: function that returns the reranker of a run's lists, or None for a run without a reranker.
 
     Raises:
         UserError: there is no run, or the runs were trained on different data sets.
@@ -115,11 +121,11 @@ class RecommendationService:
                 )
 
     def run_names(self) -> list[str]:
-        """Return the names of the runs, the default first."""
+        """Return the names of the runs, the default run first."""
         return list(self.runs)
 
     def load_all(self) -> None:
-        """Load the active version of each run, before there are requests.
+        """Load the active version of each run before requests arrive.
 
         Raises:
             UserError: a run cannot be loaded.
@@ -128,10 +134,13 @@ class RecommendationService:
             self._loaded_run(name)
 
     def loaded_run(self, name: str | None = None) -> LoadedRun:
-        """Return the active version of a run, which the first call loads; None for the default run.
+        """Return the active version of a run: the run itself or its promoted refit. The first call loads it.
+
+        Args:
+            name: name of the run, or None for the default run.
 
         Raises:
-            UserError: there is no such run, or it cannot be loaded; the reason is only logged, since it may contain
+            UserError: there is no such run, or it cannot be loaded. The reason is only logged, since it may contain
                 paths.
         """
         name = self.run_names()[0] if name is None else name
@@ -151,9 +160,9 @@ class RecommendationService:
         return self._loaded[name]
 
     def refresh(self) -> None:
-        """Switch to the active version of each loaded run, after a promotion or a roll-back.
+        """Switch each loaded run to its active version, if a promotion or a roll-back has changed that.
 
-        The new version is loaded first; until then the old one answers.
+        The old version answers requests until the new one is loaded, and stays in use if the new one cannot be loaded.
         """
         for name, old in list(self._loaded.items()):
             directory = rollout.active(self.runs[name])
@@ -168,12 +177,14 @@ class RecommendationService:
                 log.error("%s stays at %s, because its refit cannot be loaded: %s", name, old.run.directory, error)
 
     def build_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
-        """Compute a list, with randomised places, for a viewer; pass it to `log_list` once the viewer sees it.
+        """Compute a list for a viewer, including random films as `explore` says.
+
+        Call `log_list` once the viewer sees the list.
 
         Args:
-            user_id: the viewer, whose ratings and stored feedback count.
+            user_id: id of the viewer; their ratings in the data set and their stored feedback are used.
             options: length, order and filters of the list.
-            name: name of a run, or None for the default.
+            name: name of the run, or None for the default run.
 
         Raises:
             UserError: see `LoadedRun.recommend`.
@@ -182,16 +193,16 @@ class RecommendationService:
         return listed if self.visits.history(user_id) is None else replace(listed, list_id=UNLOGGED)
 
     def best_films(self, user_id: str, options: ListOptions, name: str | None = None) -> list[Film]:
-        """Return the best films for a viewer; see `build_list`."""
+        """Return the best films for a viewer, without random films; see `build_list` for the arguments."""
         return self.loaded_run(name).best_films(user_id, self.opinions(user_id), options)
 
     def log_list(self, user_id: str, options: ListOptions, shown: FilmList) -> None:
-        """Store the impressions of a list with their probabilities.
+        """Store a list that a viewer sees, and an impression of each film with the probability that it was included.
 
         Args:
-            user_id: the viewer to whom the list is shown.
+            user_id: id of the viewer.
             options: the options with which the list was built.
-            shown: the list; it is not logged if it depends on a history that is not stored.
+            shown: the list. It is not stored if it depends on a history that was uploaded for one visit.
         """
         if shown.list_id == UNLOGGED:
             return
@@ -222,15 +233,15 @@ class RecommendationService:
         self._from_store(self.store.add, impressions, listed)
 
     def show_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
-        """Build and log a list that the viewer is certain to see; see `build_list`."""
+        """Build a list that the viewer is certain to see, and log it; see `build_list` for the arguments."""
         built = self.build_list(user_id, options, name)
         self.log_list(user_id, options, built)
         return built
 
     def record(self, event: Event) -> bool:
-        """Store an event of a viewer, and return whether it is new.
+        """Store an event of a viewer, and return whether it was new.
 
-        A click on a film of a list that is not logged is not stored; the result is then False too.
+        A click in a list that was not logged is not stored either, and the result is False.
 
         Raises:
             UserError: the film does not exist, the rating is not a value of the scale, the key belongs to another
@@ -250,12 +261,15 @@ class RecommendationService:
         return self._from_store(self.store.add, [event])[0]
 
     def record_all(self, events: Sequence[Event]) -> None:
-        """Store many events in batches, without checking their films and ratings."""
+        """Store many events in batches, without checks of their films and ratings."""
         for start in range(0, len(events), EVENTS_AT_A_TIME):
             self._from_store(self.store.add, events[start : start + EVENTS_AT_A_TIME])
 
     def opinions(self, user_id: str) -> Opinions:
-        """Return a viewer's opinions of the data's films; stored ratings replace and follow those of the visit."""
+        """Return a viewer's opinions of films in the data set, from the store and from a history uploaded for a visit.
+
+        A stored rating replaces an uploaded rating of the same film, and counts as later than all uploaded ratings.
+        """
         stored, visit = self.stored_opinions(user_id), self.visits.history(user_id)
         if visit is None:
             return stored
@@ -263,29 +277,29 @@ class RecommendationService:
         return replace(stored, ratings=earlier | dict(stored.ratings))
 
     def stored_opinions(self, user_id: str) -> Opinions:
-        """Return a viewer's stored opinions of the data's films."""
+        """Return a viewer's opinions of films in the data set, only from the store."""
         return self._from_store(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
 
     def recent(self, user_id: str, k: int = MAX_OPINIONS, movie_id: str | None = None) -> list[Event]:
-        """Return the events of a viewer that can be undone, the latest first; see `Store.recent`."""
+        """Return a viewer's events that can be undone (ratings and marks), latest first; see `Store.recent`."""
         return self._from_store(self.store.recent, user_id, k, movie_id)
 
     def check_store(self) -> None:
         """Check that the store can be written to.
 
         Raises:
-            StoreError: it cannot.
+            StoreError: the store cannot be written to.
         """
         self._deadline(self.store.check)
 
     def exchange_requests(
         self, server: str, counts: Mapping[str, int], after: int
     ) -> tuple[list[tuple[str, int]], int]:
-        """Exchange request counts with the other servers of the store; see `Store.exchange_requests`."""
+        """Exchange request counts with the other servers that use the store; see `Store.exchange_requests`."""
         return self._from_store(self.store.exchange_requests, server, counts, after)
 
     def _from_store(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Call the store.
+        """Call a method of the store within the time limit, and return its result.
 
         Raises:
             StoreError: the store failed. The reason is only logged, since it may contain paths, and only the first of
@@ -312,7 +326,7 @@ class RecommendationService:
         return load_run(version, run, catalogue, self.dataset_of, self.index, self.trusted, reranker)
 
     def _catalogue(self, run: Run) -> Catalogue:
-        """Return the catalogue of a run's data, which runs of one source share."""
+        """Return the catalogue of a run's data set; runs with equal configs of data and metadata share one."""
         key = json.dumps([run.config.get("data"), run.config.get("metadata")], sort_keys=True)
         if key not in self._catalogues:
             self._catalogues[key] = Catalogue(self.dataset_of(run))

@@ -1,14 +1,14 @@
-"""Refits: the active run is trained again with viewers' feedback, and replaced if the refit is not worse.
+"""Refits: the active run is trained again with viewers' feedback, and the new run replaces it if it is not worse.
 
     RUN/serving.json        which refit is active in place of RUN, see `rollout`
     RUN/refits/tried.json   the request of the last refit, and its error if it failed
-    RUN/refits/TIME/        a run like any other, which also holds:
+    RUN/refits/TIME/        a refit: a run like any other, which also holds:
         feedback.csv        the viewers' ratings at that time, on which it was trained; see `pseudonyms`
         refit.yaml          the config with which it was trained
         promotion.json      the comparison with earlier runs and the decision, see `promotion`
 
-Viewers' ratings are one more source of the run's data (`recsys.data.gather`), so a refit is cleaned, split and
-evaluated like any run. The films stay those of the run; viewers become additional users.
+Viewers' ratings are an additional source of the run's data (`recsys.data.gather`), so the data of a refit are cleaned,
+split and used for evaluation like those of any run. The films stay those of the run; viewers become additional users.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Refitter:
-    """Refits one run.
+    """Trains a run again with viewers' feedback, and promotes the result if it is not worse.
 
     Attributes:
         run: directory of the run.
-        store: feedback of viewers.
-        split_of: function that returns the split of a config, see `recsys.config.splits.Splits`.
-        train: function that trains the run of a config in a directory.
+        store: feedback store.
+        split_of: function that returns the split that a config describes, see `recsys.config.splits.Splits`.
+        train: function that trains a run, given its config and its directory.
         warm: whether training continues from the weights of the active run.
         margin: see `PromotionTest.compare`.
-        trusted: whether models may be unpickled, which can run any code.
-        unattended: whether the refit is started by a schedule. Until there is new feedback, a failed refit is then not
-            repeated, and no refit follows a roll-back.
+        trusted: whether models may be unpickled, which can run arbitrary code.
+        unattended: whether the refit is started by a schedule. After a failed refit or a roll-back, an unattended refit
+            does nothing until there is new feedback.
     """
 
     run: Path
@@ -80,12 +80,13 @@ class Refitter:
         """Refit the active run, and promote the refit if it is not worse.
 
         Returns:
-            The decision; None if the last refit had the same feedback and settings, or if the refit is unattended and a
-            roll-back is later than all feedback.
+            The decision, or None if no refit was made. That is so if the last refit had the same feedback and settings,
+            or if the refit is unattended and there is no new feedback since a roll-back.
 
         Raises:
-            UserError: there is no feedback to train on, another refit is running, the run's data have changed, its
-                model cannot continue from weights, too few test ratings are left to compare on, or training fails.
+            UserError: there is no feedback to train on, another refit is running, the data of the run have changed, its
+                model cannot continue from its weights, too few test ratings are left for the comparison, or training
+                fails.
         """
         with refit_lock(self.run):
             active = read_run(rollout.active(self.run))
@@ -129,7 +130,7 @@ class Refitter:
     def _promotion_test(
         self, active: Run, before: Split, ratings: pd.DataFrame, config: Mapping[str, Any]
     ) -> PromotionTest:
-        """Prepare the comparison before the refit is trained, so that its errors are reported before the long work."""
+        """Prepare the comparison; this is done before the refit is trained, so that errors are reported early."""
         with progress_shown(False):  # the training prints the same notes
             after = self.split_of(config)
         _check_trained_on(ratings, active.learned_from(after), after.name)  # the refit has the same settings
@@ -157,9 +158,10 @@ class Refitter:
         return split
 
     def _is_done(self, request: Mapping[str, Any], ratings: pd.DataFrame) -> bool:
-        """Return whether the last refit had the same request, or a roll-back forbids an unattended refit.
+        """Return whether no refit is needed.
 
-        An attended refit that failed is not done, so that it can be repeated.
+        That is so if the last refit had the same request. If it failed, however, an attended refit is made, so that it
+        can be repeated. An unattended refit is also not needed if there is no new feedback since a roll-back.
         """
         if self.unattended and ratings["time"].max() <= rollout.rolled_back_at(self.run):
             return True
@@ -174,7 +176,7 @@ class Refitter:
         write_text(self.run / REFITS / TRIED, text)
 
     def _ratings(self, dataset: Dataset) -> pd.DataFrame:
-        """Return the viewers' ratings of the run's films, with the user ids of runs; see `pseudonyms`."""
+        """Return the viewers' ratings of the run's films, with each user id as it appears in runs; see `pseudonyms`."""
         ratings = self.store.ratings()
         known = ratings["movie_id"].isin(dataset.item_frame["movie_id"].astype(str))
         if ratings.empty:
@@ -195,9 +197,10 @@ class Refitter:
         return ratings[known].assign(user_id=[id_in_runs(user_id, users) for user_id in ratings[known]["user_id"]])
 
     def _delete_earlier(self, cache_dir: Path) -> None:
-        """Delete refits and their cached data, except the active one, its predecessor and the last inactive ones.
+        """Delete earlier refits together with their cached data.
 
-        The last one that was compared also stays, since its number of the look counts all comparisons; see `looks`.
+        The active refit, the one that was active before it, and the last `N_INACTIVE` others stay. The last refit with
+        a comparison also stays, since the number of all comparisons is read from its `promotion.json`; see `looks`.
         """
         used = rollout.promoted(self.run)[-2:]
         others = sorted(path for path in (self.run / REFITS).iterdir() if path.is_dir() and path not in used)
@@ -213,7 +216,13 @@ def _snapshot(ratings: pd.DataFrame) -> bytes:
 
 
 def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> None:
-    """Check that the refit trains on some of the ratings; a temporal split may have all of them in its test set."""
+    """Check that the refit trains on at least one of the viewers' ratings.
+
+    A temporal split may put all of them into its test set.
+
+    Raises:
+        UserError: the training part of the split has none of the ratings.
+    """
     users, items = (
         pd.Index(frame[column].astype(str)).get_indexer(pd.Index(ratings[column]))
         for frame, column in ((learned.user_frame, "user_id"), (learned.item_frame, "movie_id"))
@@ -226,16 +235,15 @@ def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> No
 
 
 def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: bool) -> dict[str, Any]:
-    """Add the feedback to the sources of a run's config, or replace earlier feedback.
+    """Return the config of a refit: that of the active run, with the viewers' ratings as a source of its data.
+
+    If the active run is itself a refit, the new ratings replace its source of feedback.
 
     Args:
-        active: the run.
-        dataset: the data set on which the run was trained.
+        active: the run to refit.
+        dataset: the data set on which that run was trained.
         directory: directory of the refit, which holds the viewers' ratings.
-        warm: whether to continue from the run's weights.
-
-    Returns:
-        The config of the refit.
+        warm: whether training continues from the run's weights.
     """
     config = deepcopy(active.config_in(directory))
     lowest, highest = dataset.scale
@@ -276,7 +284,12 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
 
 @contextmanager
 def refit_lock(run: Path) -> Iterator[None]:
-    """Allow one refit or roll-back of a run at a time; the lock is released when the process ends, however it ends.
+    """Hold the lock of a run, which allows one refit or roll-back of the run at a time.
+
+    The lock is released at the end of the `with` statement, and also if the process is killed.
+
+    Args:
+        run: directory of the run.
 
     Raises:
         UserError: another process holds the lock.

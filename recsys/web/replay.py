@@ -1,8 +1,8 @@
-"""Off-policy evaluation of a run: the reward that its lists would have received from viewers who saw other lists.
+"""Off-policy evaluation of a run: estimates the rewards of its lists from feedback that viewers gave on other lists.
 
-For every logged list, the run recommends to the same viewer with the same options, from the feedback known at that
-time. The outcomes of the films that both lists contain show how well the run would have done
-(`recsys.evaluation.off_policy`).
+For each list in the feedback store, the run recommends to the same viewer with the same options, given only the
+feedback from before that list. The viewer's reactions to those films that are in both lists show how well the run would
+have done; see `recsys.evaluation.off_policy`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Replay:
     Attributes:
         run: name of the run.
         reward: kind of reward, a key of `REWARDS`.
-        shown_by: number of lists by the run that produced them.
-        left_out: number of lists that cannot be used: the run cannot serve their viewers, or may have learned from
-            their outcomes.
+        shown_by: number of logged lists that were used, keyed by the name of the run that produced them.
+        left_out: number of logged lists that were not used, because the run cannot serve their viewers or may have
+            learned from the feedback on them.
         found: the estimates, in rewards per list.
     """
 
@@ -55,11 +55,11 @@ class Replay:
     found: OffPolicy
 
     def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON, with None for undefined numbers."""
+        """Return all attributes as plain values for JSON, with None in place of NaN."""
         return _plain(asdict(self))
 
     def sentences(self) -> list[str]:
-        """State how reliable the estimates are."""
+        """Return sentences about how reliable the estimates are."""
         found = self.found
         sentences = [
             f"The effective sample size is {counted(round(found.effective_sample_size), 'film')}; the largest weight "
@@ -82,17 +82,18 @@ class Replay:
 
 
 def replay(loaded: LoadedRun, store: Store, reward: str = "click") -> Replay:
-    """Estimate the rewards that a run's lists would have received.
+    """Estimate the rewards that a run's lists would have received from viewers.
 
-    A refit has learned from the outcomes of earlier lists, so only lists shown after its training count.
+    If the run is a refit, only lists shown after its training are used, since it may have learned from the feedback on
+    earlier lists.
 
     Args:
-        loaded: the run.
-        store: store with the impressions and feedback.
+        loaded: the run to evaluate.
+        store: feedback store with the logged lists and the viewers' reactions.
         reward: kind of reward, a key of `REWARDS`.
 
     Raises:
-        UserError: no list can be used, or the lists are of another data set.
+        UserError: no list can be used, or the lists contain films of another data set.
     """
     impressions = store.impressions()
     _check_data(impressions, loaded, store)
@@ -116,7 +117,7 @@ def replay(loaded: LoadedRun, store: Store, reward: str = "click") -> Replay:
 
 
 def print_replay(replayed: Replay) -> None:
-    """Print a table of the estimates, and how reliable they are."""
+    """Print a table of the estimates, and below it sentences about how reliable they are."""
     found = replayed.found
     table = Table("", Column("a list", justify="right"), Column(f"{LEVEL:.0%} interval"), title_justify="left")
     lists, viewers = counted(found.n_lists, "list"), counted(found.n_users, "viewer")
@@ -131,10 +132,10 @@ def print_replay(replayed: Replay) -> None:
 
 
 def _check_data(impressions: pd.DataFrame, loaded: LoadedRun, store: Store) -> None:
-    """Check that the lists are of the run's data set.
+    """Check that the logged lists contain only films of the run's data set.
 
     Raises:
-        UserError: the lists are of another data set.
+        UserError: the lists contain films of another data set.
     """
     logged, data = {str(request["data"]) for request in impressions["request"]}, data_name(loaded.run)
     if logged - {data} or not set(impressions["movie_id"]) <= loaded.catalogue.codes.keys():
@@ -145,14 +146,24 @@ def _check_data(impressions: pd.DataFrame, loaded: LoadedRun, store: Store) -> N
 
 
 def _learned_until(run: Run) -> float:
-    """Return the Unix time until which a refit may have learned from feedback; -inf for other runs."""
+    """Return the Unix time in seconds until which a refit may have learned from feedback; -inf if it is not a refit."""
     if original(run.directory) == run.directory:
         return -np.inf
     return datetime.fromisoformat(run.manifest["finished"]).timestamp()
 
 
 def _replayed_lists(shown: pd.DataFrame, loaded: LoadedRun, store: Store) -> tuple[pd.Series, float]:
-    """Return whether the run lists each shown film, float64 (n,) of 0 and 1, and the mean length of its lists."""
+    """Return which of the shown films the run would list too, and the mean length of its lists.
+
+    Args:
+        shown: the impressions (n rows), a row for each film of each logged list.
+        loaded: the run.
+        store: feedback store, which provides each viewer's opinions at the time of a list.
+
+    Returns:
+        float64 (n,), 1 for a film that the run would list and 0 for any other film; and the mean number of films in the
+        run's lists.
+    """
     is_listed = pd.Series(0.0, shown.index)
     lengths = []
     for _, films in ProgressBar(shown.groupby("list_id", sort=False), desc="replaying"):

@@ -14,7 +14,7 @@ LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5)  #
 
 
 class RequestMetrics:
-    """Counts one application's requests by method, route and status, and their latencies by route."""
+    """Counts the requests to one application by method, route and status, and their latencies by route."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -30,12 +30,19 @@ class RequestMetrics:
         )
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request. The route must be one of a fixed set, never a path that the client chose."""
+        """Count a request and its latency.
+
+        Args:
+            method: HTTP method of the request.
+            route: the route, one of a fixed set of names and never a path that the client chose.
+            status: HTTP status of the response.
+            seconds: time until the response was complete.
+        """
         self._requests.labels(method if method in METHODS else "other", route, status).inc()
         self._latency.labels(route).observe(seconds)
 
     def text(self) -> bytes:
-        """Return all metrics as text; those of all workers, if there are several."""
+        """Return the metrics as encoded text for Prometheus; if there are several workers, summed over all of them."""
         registry = self._registry
         if SHARED in os.environ:
             registry = CollectorRegistry()

@@ -16,7 +16,7 @@ MAX_QUERY = 100  # characters of a search
 
 
 def _printable(text: str) -> str:
-    """Check text as the store of feedback does, so that it can be stored."""
+    """Check that text has only printable characters and no space at either end, as the feedback store requires."""
     if not (text.isprintable() and text == text.strip()):
         raise ValueError("must have printable characters only, and no space at either end")
     return text
@@ -43,7 +43,7 @@ SentKind = Annotated[  # the server logs impressions itself
 
 
 class StrictRequest(BaseModel):
-    """A request in which unknown fields, values of another type, NaN and infinity are refused."""
+    """Base class of requests, which refuses unknown fields, values of another type, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -58,7 +58,7 @@ class RatedFilm(StrictRequest):
 
 
 class UserRequest(StrictRequest):
-    """A user, given by id, by history or both, and the run that answers."""
+    """A request about one user, who is identified by an id, a history of rated films, or both."""
 
     user_id: Id | None = Field(None, description="a user of the data set or of feedback, whose known ratings count")
     history: list[RatedFilm] = Field([], max_length=MAX_HISTORY, description="further rated films, the oldest first")
@@ -75,7 +75,7 @@ class UserRequest(StrictRequest):
 
 
 class FilteredRequest(StrictRequest):
-    """Number and kind of the films to return."""
+    """A request for up to k films, optionally only of some genres and years."""
 
     k: int = Field(10, ge=1, le=100, description="largest number of films")
     genres: list[Name] = Field([], max_length=50, description="only films with at least one of these genres")
@@ -83,12 +83,12 @@ class FilteredRequest(StrictRequest):
     year_to: Year | None = Field(None, description="only films of this year or earlier")
 
     def options(self) -> ListOptions:
-        """Return the options of the list."""
+        """Convert the fields of the request to options of the list."""
         return ListOptions(self.k, tuple(self.genres), (self.year_from, self.year_to))
 
 
 class RecommendRequest(FilteredRequest, UserRequest):
-    """Body of `/api/recommend`."""
+    """Body of a request to `/api/recommend`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -111,12 +111,12 @@ class RecommendRequest(FilteredRequest, UserRequest):
         return self
 
     def options(self) -> ListOptions:
-        """Return the options of the list."""
+        """Convert the fields of the request to options of the list."""
         return replace(super().options(), surprise=self.surprise, order=self.order)
 
 
 class SimilarRequest(FilteredRequest):
-    """Body of `/api/similar`."""
+    """Body of a request to `/api/similar`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"movie_id": "50", "k": 2}]})
 
@@ -125,7 +125,7 @@ class SimilarRequest(FilteredRequest):
 
 
 class ExplainRequest(UserRequest):
-    """Body of `/api/explain`."""
+    """Body of a request to `/api/explain`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"movie_id": "181", "history": [{"movie_id": "50"}]}]})
 
@@ -133,14 +133,14 @@ class ExplainRequest(UserRequest):
 
 
 class SearchRequest(StrictRequest):
-    """Parameters of a search of films."""
+    """Parameters of a search for films by title."""
 
     query: str = Field(min_length=1, max_length=MAX_QUERY, description="a title, or the beginning of one")
     k: int = Field(10, ge=1, le=100, description="largest number of films")
 
 
 class FeedbackRequest(StrictRequest):
-    """Body of `/api/feedback`."""
+    """Body of a request to `/api/feedback`."""
 
     model_config = ConfigDict(
         json_schema_extra={

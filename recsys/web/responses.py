@@ -75,7 +75,7 @@ class RecommendResponse(BaseModel):
 
 
 class SimilarFilm(BaseModel):
-    """A film and its similarity to another."""
+    """A film, and its similarity to the film of the request."""
 
     film: FilmResponse = Field(description="the similar film")
     similarity: float = Field(description="value of the similarity measure; higher is more similar", examples=[0.61])
@@ -109,7 +109,7 @@ class FilmDetailsResponse(FilmResponse):
 
 
 class FeedbackResponse(BaseModel):
-    """Confirmation that an event is on disk."""
+    """Confirmation that an event is stored on disk."""
 
     kept: bool = Field(description="false if the same event was already stored", examples=[True])
 
@@ -140,6 +140,6 @@ class RunResponse(BaseModel):
 
 
 class HealthResponse(BaseModel):
-    """The server can answer requests."""
+    """Confirmation that the server can answer requests."""
 
     status: str = Field(description="`ok`; if something is not available, the response is an error", examples=["ok"])

@@ -1,8 +1,8 @@
-"""The active version of a run, which answers its requests: the run itself or the last promoted refit of it.
+"""The active version of a run, which answers the run's requests: the run itself or its last promoted refit.
 
-`RUN/serving.json` lists the promoted refits, of which the last is active: {"promoted": ["refits/2026-11-22"]}. Without
-the file, or with an empty list, RUN itself is active. After a roll-back the file also holds its Unix time in seconds:
-{"promoted": [], "rolled_back": 1795345200}.
+`RUN/serving.json` lists the promoted refits, the last of which is active: {"promoted": ["refits/2026-11-22"]}. Without
+the file, or with an empty list, RUN itself is active. After a roll-back, the file also holds the Unix time of the
+roll-back in seconds: {"promoted": [], "rolled_back": 1795345200}.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ REFITS = "refits"  # subdirectory of a run that holds its refits
 
 
 def data_name(run: Run) -> str:
-    """Return the name of the data set on which a run was trained; for a refit, without the feedback.
+    """Return the name of the data set on which a run was trained; for a refit, that of the data without the feedback.
 
     Raises:
-        UserError: the name is not that of a file without folders, so the feedback store, which is named after it, would
-            be created in another folder.
+        UserError: the name contains a folder or an unprintable character. The feedback store is named after the data
+            set, so it might be created in another folder.
     """
     name = str(run.manifest["data"]["name"]).partition("+")[0]
     if Path(name).name != name or not name.isprintable():
@@ -35,12 +35,12 @@ def data_name(run: Run) -> str:
 
 
 def original(directory: Path) -> Path:
-    """Return the directory of the original run of a refit; any other run is its own original."""
+    """Return the directory of the run that a refit was made from; for a run that is not a refit, its own directory."""
     return directory.parent.parent if directory.parent.name == REFITS else directory
 
 
 def active(run: Path) -> Path:
-    """Return the directory of the active version of a run."""
+    """Return the directory of the active version of a run: the last promoted refit or, without one, the run itself."""
     return [run, *promoted(run)][-1]
 
 
@@ -48,7 +48,7 @@ def promote(run: Path, refit: Path) -> None:
     """Make a refit the active version of a run.
 
     Raises:
-        UserError: the refit is not a finished run in the run's directory.
+        UserError: `refit` is not a finished run within the directory of `run`.
     """
     if not (refit.is_relative_to(run) and is_finished(refit)):
         raise UserError(f"{refit} is not a finished refit of {run}: train one with {recsys_command('refit', run)}.")
@@ -56,7 +56,7 @@ def promote(run: Path, refit: Path) -> None:
 
 
 def roll_back(run: Path) -> Path:
-    """Make the previous version of a run active again, and return its directory.
+    """Make the previously active version of a run active again, and return its directory.
 
     Raises:
         UserError: no refit is promoted.
@@ -69,10 +69,10 @@ def roll_back(run: Path) -> Path:
 
 
 def promoted(run: Path) -> list[Path]:
-    """Return the directories of the promoted refits that still exist, in order of promotion; the last is active.
+    """Return the directories of the promoted refits that still exist, in order of promotion; the last one is active.
 
     Raises:
-        UserError: the file names a directory that is not a refit of the run.
+        UserError: `serving.json` lists a directory that is not a refit of the run.
     """
     refits = [run / name for name in _read(run).get("promoted", [])]
     if others := [str(refit) for refit in refits if original(refit) != run or refit.name == ".."]:
@@ -81,7 +81,7 @@ def promoted(run: Path) -> list[Path]:
 
 
 def rolled_back_at(run: Path) -> int:
-    """Return the Unix time of the last roll-back in seconds; 0 if there was none since the last promotion."""
+    """Return the Unix time of the last roll-back in seconds, or 0 if no roll-back followed the last promotion."""
     return _read(run).get("rolled_back", 0)
 
 

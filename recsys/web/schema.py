@@ -13,7 +13,7 @@ VERSION_TABLE = "feedback_version"  # not alembic_version, which may belong to o
 
 
 class Name(sa.types.TypeDecorator[str]):
-    """Text that every database compares character by character, including case and accents."""
+    """Column type for text that every database compares character by character, with case and accents."""
 
     impl = sa.String
     cache_ok = True
@@ -23,13 +23,13 @@ class Name(sa.types.TypeDecorator[str]):
         self.length = length
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[str]:
-        """Choose a binary collation in MySQL, which otherwise considers 'A' and 'a' equal."""
+        """Choose a binary collation in MySQL, which would otherwise consider 'A' and 'a' equal."""
         if dialect.name in ("mysql", "mariadb"):
             return mysql.VARCHAR(self.length, charset="utf8mb4", collation="utf8mb4_bin")
         return self.impl_instance
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        """Refuse text that some database would truncate, trim or reject."""
+        """Refuse text that any supported database would truncate, trim or reject."""
         if value is not None and not (0 < len(value) <= self.length and value.isprintable() and value == value.strip()):
             raise UserError(
                 f"A name must have 1 to {self.length} printable characters and no space at either end "
@@ -39,13 +39,13 @@ class Name(sa.types.TypeDecorator[str]):
 
 
 class Number(sa.types.TypeDecorator[float]):
-    """A finite number in double precision."""
+    """Column type for finite numbers in double precision."""
 
     impl = sa.Double
     cache_ok = True
 
     def process_bind_param(self, value: float | None, dialect: sa.Dialect) -> float | None:
-        """Refuse NaN, which SQLite would store as NULL, and infinity."""
+        """Refuse infinity and NaN; SQLite would store NaN as NULL."""
         if value is not None and not math.isfinite(value):
             raise UserError(f"A number must be finite (got {value}).")
         return value

@@ -1,12 +1,13 @@
 """The feedback store: viewers' events in SQLite, PostgreSQL, MySQL or MariaDB.
 
-It has two append-only tables: `events`, and `lists` with the requests behind the lists that viewers saw; and one with
-the request counts of the last minute, which servers of one store exchange. A viewer's opinions follow from their
-events: the latest of several ratings or marks of a film counts, and an event that is undone does not count. The latest
-is the one that arrived last, since clocks can be set back. Every event has a unique key, so one that is sent twice is
-stored once. An event is on disk when `add` returns.
+The store has two append-only tables, `events` and `lists`; a list is stored with the request that it answers. A third
+table, `request_counts`, has the request counts of the last minute, which the servers of one store exchange.
 
-Opening a store brings its schema (`migrations/`) up to date.
+A viewer's opinions follow from their events. Of several ratings or marks of a film, the latest counts, and an event
+that was undone does not count. The latest is the one that arrived last, since clocks can be set back. Every event has a
+unique key, so an event that is sent twice is stored once. When `add` returns, its events are on disk.
+
+Opening a store brings its schema up to date; see `migrations/`.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ _CHUNK = 1000  # keys in one statement
 
 
 class KeyConflictError(UserError):
-    """The key belongs to another event or list."""
+    """The key of an event or list already belongs to a different one."""
 
 
 class StoreError(UserError):
-    """The database cannot be reached, or it failed."""
+    """The database of the feedback store cannot be reached, or it failed."""
 
 
 _EVENT_COLUMNS = [EVENTS.c[field.name] for field in fields(Event)]
@@ -57,14 +58,14 @@ _SPACE_NEEDED = 2**24  # bytes that must be free on the disk of an SQLite file
 
 
 def _select_opinions() -> sa.Select[Any]:
-    """Select the opinions before a time that were not undone by then."""
+    """Build the query for opinions (ratings and marks) from before a time that were not undone by that time."""
     undo = EVENTS.alias()
     undone = sa.exists().where(undo.c.undoes == EVENTS.c.key, undo.c.time < _BEFORE)
     return sa.select(*_EVENT_COLUMNS).where(EVENTS.c.kind.in_(OPINIONS), EVENTS.c.time < _BEFORE, ~undone)
 
 
 def _select_latest_opinions() -> sa.Select[Any]:
-    """Select a user's latest opinions of each kind before a time, without those that were undone by then."""
+    """Build the query for a user's latest opinions of each kind before a time, except those undone by that time."""
     latest = []
     for kind in OPINIONS:
         of_kind = sa.select(_ARRIVAL).where(EVENTS.c.user_id == _USER, EVENTS.c.kind == kind, EVENTS.c.time < _BEFORE)
@@ -80,7 +81,7 @@ _RECENT = _select_latest_opinions().order_by(_ARRIVAL.desc()).limit(sa.bindparam
 
 
 class Store:
-    """Feedback in a database, safe to use from many threads and processes; created by `open`.
+    """Viewers' feedback in a database; safe to use from many threads and processes. Create a store with `open`.
 
     Every method raises StoreError if the database fails, and UserError for values that cannot be stored.
     """
@@ -96,10 +97,11 @@ class Store:
 
         Args:
             address: address of an SQLite file, or of a PostgreSQL or MySQL database.
-            make: whether to create an SQLite file that does not exist.
+            make: whether to create the SQLite file if it does not exist.
 
         Raises:
-            UserError: the database cannot be reached, has a later schema, or is of an unsupported kind.
+            UserError: the database cannot be reached or does not exist, has a later schema, or is of an unsupported
+                kind.
         """
         if address.kind == "duckdb":
             raise UserError(
@@ -115,20 +117,24 @@ class Store:
 
     @property
     def is_shared(self) -> bool:
-        """Return whether servers on other machines may use the store too: it is not an SQLite file."""
+        """Return whether servers on other machines may use the same store: True unless it is an SQLite file."""
         return not self.address.is_file
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the database."""
         self.engine.dispose()
 
     def add(self, events: Sequence[Event], shown: ShownList | None = None) -> list[bool]:
-        """Store events and, if given, the list that the impressions among them belong to, in one transaction.
+        """Store events, and the list in which films were shown if the events are its impressions, in one transaction.
 
         An event that is stored already is skipped, even if its time differs.
 
+        Args:
+            events: the events.
+            shown: the list that the impressions among the events belong to, or None.
+
         Returns:
-            Whether each event was new.
+            For each event, whether it was new.
 
         Raises:
             KeyConflictError: a key belongs to another event or list.
@@ -144,15 +150,19 @@ class Store:
                 return self._add(events, shown)
 
     def event(self, key: str) -> Event | None:
-        """Return the event with a key, or None."""
+        """Return the event that has the given key, or None if there is no such event."""
         with self._translated_errors(), self.engine.connect() as connection:
             return _stored(connection, [key]).get(key)
 
     def opinions(self, user_id: str, before: float = math.inf) -> Opinions:
-        """Return a viewer's opinions before a Unix time in seconds.
+        """Return the opinions that a viewer had at a time.
 
-        A rating removes an earlier mark of its film; of later marks, only `WATCH_LATER` counts for a rated film. Only
-        the latest `MAX_OPINIONS` events of each kind count, which bounds the time to build a list.
+        A rating replaces an earlier mark of the same film. Of the marks that follow a rating, only `WATCH_LATER`
+        counts. Of each kind of event, only the latest `MAX_OPINIONS` count, which limits the time to build a list.
+
+        Args:
+            user_id: id of the viewer.
+            before: Unix time in seconds; only earlier events count.
         """
         ratings: dict[str, float] = {}
         marks: dict[str, Kind] = {}
@@ -168,12 +178,12 @@ class Store:
         return Opinions(ratings, marks)
 
     def recent(self, user_id: str, k: int = MAX_OPINIONS, movie_id: str | None = None) -> list[Event]:
-        """Return the events of a viewer that can be undone, the latest first.
+        """Return a viewer's events that can be undone (ratings and marks) and were not undone, latest first.
 
         Args:
-            user_id: the viewer.
-            k: maximum number of events. Events beyond the latest `MAX_OPINIONS` of a kind do not count as opinions.
-            movie_id: the film that the events are about, or None for all films.
+            user_id: id of the viewer.
+            k: maximum number of events. Those beyond the latest `MAX_OPINIONS` of a kind do not count as opinions.
+            movie_id: only events about this film are returned; None for all films.
         """
         query = _RECENT if movie_id is None else _RECENT.where(EVENTS.c.movie_id == movie_id)
         values = {"user": user_id, "at_most": max(k, MAX_OPINIONS), "k": k}
@@ -181,7 +191,7 @@ class Store:
             return [_event(row) for row in connection.execute(query, values)]
 
     def ratings(self) -> pd.DataFrame:
-        """Return the latest rating of each film by each viewer that is not undone, the oldest first.
+        """Return each viewer's latest rating of each film, oldest first, without ratings that were undone.
 
         Returns:
             A frame with the columns `user_id`, `movie_id`, `rating` (stars) and `time` (int64, Unix time in seconds).
@@ -191,11 +201,12 @@ class Store:
         return found[["user_id", "movie_id", "rating", "time"]].reset_index(drop=True)
 
     def impressions(self) -> pd.DataFrame:
-        """Return every impression with its outcome, in order of time and position.
+        """Return every impression (a film shown in a list) with the viewer's reaction, ordered by time and position.
 
         Returns:
-            Columns of the list: `list_id`, `user_id`, `run`, `time`, `k`, `request`; and of the film: `position`,
-            `movie_id`, `propensity`, `clicked` (bool) and `stars`, the latest rating given from that list, or NaN.
+            A frame with a row for each impression. Columns of the list: `list_id`, `user_id`, `run`, `time`, `k` and
+            `request`. Columns of the film: `position`, `movie_id`, `propensity`, `clicked` (bool) and `stars`, the
+            latest rating that was given from that list, or NaN.
         """
         keys = ["list_id", "movie_id"]
         shown = self._frame(
@@ -211,7 +222,7 @@ class Store:
         return found.assign(clicked=found["clicked"].eq(True)).astype({"propensity": float, "stars": float})
 
     def data(self) -> str | None:
-        """Return the name of the data set of the latest list, or None if no list was shown."""
+        """Return the name of the data set from which the latest list was made, or None if the store has no list."""
         query = sa.select(LISTS.c.request).order_by(LISTS.c.time.desc()).limit(1)
         with self._translated_errors(), self.engine.connect() as connection:
             request = connection.execute(query).scalar()
@@ -220,8 +231,8 @@ class Store:
     def check(self) -> None:
         """Check that the database can be written to: it responds, is not locked, and its disk is not full.
 
-        A list is written and rolled back. Since SQLite needs disk space only at the commit, its free space is checked
-        separately.
+        For this, a list is written and rolled back. SQLite needs disk space only at the commit, so the free space on
+        the disk of an SQLite file is checked separately.
         """
         shown = ShownList(token_hex(16), "check", 0.0, "check", 0, {})
         with self._translated_errors(), self._writing.connect() as connection:
@@ -233,16 +244,17 @@ class Store:
     def exchange_requests(
         self, server: str, counts: Mapping[str, int], after: int
     ) -> tuple[list[tuple[str, int]], int]:
-        """Add the request counts of a server, and return those of other servers.
+        """Add the request counts of one server to the store, and return those that other servers have added.
 
         Args:
-            server: name of the server.
-            counts: new requests by client.
-            after: number of the last row that the server has read; 0 at first.
+            server: name of the server that calls.
+            counts: number of new requests of each client.
+            after: number of the last row that this server has read; 0 at the first call.
 
         Returns:
-            Requests to other servers since then, as (client, number), and the number of the last row. Counts
-            that are older than `REQUEST_SECONDS` are left out, and deleted by the next server that adds some.
+            The counts that other servers have added since then, as (client, number of requests), and the number of the
+            last row read, for the next call. Counts older than `REQUEST_SECONDS` are left out; the next server that
+            adds counts deletes them.
         """
         now = time.time()
         is_new = sa.and_(REQUESTS.c.number > after, REQUESTS.c.time > now - REQUEST_SECONDS)
@@ -256,7 +268,7 @@ class Store:
         return [(row.client, row.requests) for row in found], found[-1].number if found else after
 
     def counts(self) -> dict[str, int]:
-        """Return the number of events of each kind, undone ones included."""
+        """Return the number of stored events of each kind, including undone ones."""
         query = sa.select(EVENTS.c.kind, sa.func.count().label("n")).group_by(EVENTS.c.kind)
         with self._translated_errors(), self.engine.connect() as connection:
             found = {row.kind: row.n for row in connection.execute(query)}
@@ -282,7 +294,7 @@ class Store:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise database errors as StoreError, in one sentence without secrets."""
+        """Raise a StoreError in place of an error of the database; its message is one sentence without secrets."""
         try:
             yield
         except SQLAlchemyError as error:
@@ -312,7 +324,7 @@ def _event(row: sa.Row[Any]) -> Event:
 
 
 def _stored(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Event]:
-    """Return the stored events with these keys, by key."""
+    """Return the stored events that have one of the given keys, keyed by it."""
     found = connection.execute(sa.select(*_EVENT_COLUMNS).where(EVENTS.c.key.in_(keys)))
     return {event.key: event for event in map(_event, found)}
 
@@ -327,7 +339,7 @@ def _add_list(connection: sa.Connection, shown: ShownList) -> None:
 
 
 def _add_events(connection: sa.Connection, events: Sequence[Event]) -> list[bool]:
-    """Insert events, and return whether each was new."""
+    """Insert the events that are not stored yet, and return for each event whether it was new."""
     stored = _stored(connection, [event.key for event in events])
     new: dict[str, Event] = {}
     added = []
@@ -345,7 +357,7 @@ def _add_events(connection: sa.Connection, events: Sequence[Event]) -> list[bool
 
 
 def _check_lists(connection: sa.Connection, events: Mapping[str, Event]) -> None:
-    """Check that the lists that events name were shown to the events' users."""
+    """Check that each event that names a list comes from the user who was shown that list."""
     named = {(event.list_id, event.user_id) for event in events.values() if event.list_id is not None}
     query = sa.select(LISTS.c.list_id, LISTS.c.user_id).where(LISTS.c.list_id.in_([name for name, _ in named]))
     if unknown := named - {(row.list_id, row.user_id) for row in connection.execute(query)}:
@@ -355,7 +367,7 @@ def _check_lists(connection: sa.Connection, events: Mapping[str, Event]) -> None
 
 
 def _check_undone(connection: sa.Connection, undos: Sequence[Event]) -> None:
-    """Check that every undo names an event of the same user that can be undone."""
+    """Check that every undo refers to an event of the same user, of a kind that can be undone."""
     targets = _stored(connection, [undo.undoes for undo in undos if undo.undoes])
     for undo in undos:
         target = targets.get(str(undo.undoes))

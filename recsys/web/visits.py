@@ -1,4 +1,4 @@
-"""Histories that viewers upload for one visit; they are in memory only, and are lost when the server stops."""
+"""Viewing histories that viewers upload for a single visit; they are in memory only, and lost when the server stops."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ MAX_VISITS = 500  # when there are more, the least recently used one ends
 
 @dataclass(frozen=True)
 class BroughtHistory:
-    """A history that a viewer uses for a visit.
+    """An uploaded history that a viewer uses during one visit.
 
     Attributes:
-        source: name of the file, and of its formats.
-        ratings: stars by film id, the oldest rating first; films without a rating have about the mean rating.
+        source: names of the uploaded file and of its formats.
+        ratings: stars, keyed by film id, oldest rating first; a film without a rating in the file gets about the mean
+            rating.
     """
 
     source: str
@@ -25,14 +26,14 @@ class BroughtHistory:
 
 
 class Visits:
-    """The histories of visits by viewer; safe to use from many threads."""
+    """The uploaded histories that are in use, at most one for each viewer; safe to use from many threads."""
 
     def __init__(self) -> None:
         self._histories: dict[str, tuple[float, BroughtHistory]] = {}  # the least recently used first
         self._in_use = Lock()
 
     def begin(self, user_id: str, history: BroughtHistory) -> None:
-        """Use a history for a viewer, in place of an earlier one."""
+        """Begin a viewer's visit with an uploaded history, in place of any history that the viewer uploaded before."""
         with self._in_use:
             self._histories.pop(user_id, None)
             self._histories[user_id] = (time.monotonic(), history)
@@ -40,12 +41,12 @@ class Visits:
                 del self._histories[next(iter(self._histories))]
 
     def end(self, user_id: str) -> None:
-        """Forget the history of a viewer."""
+        """End a viewer's visit, and delete its history."""
         with self._in_use:
             self._histories.pop(user_id, None)
 
     def history(self, user_id: str) -> BroughtHistory | None:
-        """Return the history of a viewer's visit, or None if there is no visit or it has ended; counts as a use."""
+        """Return the history of a viewer's current visit, which this call extends, or None if there is no visit."""
         with self._in_use:
             used, history = self._histories.pop(user_id, (0.0, None))
             if history is None or time.monotonic() - used > VISIT_SECONDS:

@@ -1,9 +1,9 @@
-"""A server of several processes at one address.
+"""Runs a server as several processes (workers) at one address.
 
-Each worker is a separate server. It has its own copy of the runs, and one of the sockets among which the system
-distributes new connections. Workers share only the feedback store: each switches to a promoted run by itself,
-they exchange request counts through the store (`rate_limit`), and a browser always reaches the worker that has its
-pages (`handover`).
+Each worker is a complete server with its own copy of the runs. Each has its own socket, and the operating system
+distributes new connections among the sockets. Workers share only the feedback store: each worker notices by itself that
+a refit was promoted, workers exchange their request counts through the store (`rate_limit`), and a connection of a
+browser is passed on to the worker that has the browser's pages (`handover`).
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Worker:
 
     Attributes:
         process: the process.
-        started: receives None once the worker answers requests, or the reason why it cannot; closed without either if
-            the process ends first.
+        started: connection on which the worker sends None once it answers requests, or the reason why it cannot start.
+            It is closed without a message if the process ends first.
     """
 
     process: BaseProcess
@@ -68,13 +68,13 @@ class Worker:
 
 
 def run_workers(make_service: Callable[[], RecommendationService], settings: ServerSettings, n: int) -> None:
-    """Serve the page and the API in several processes until interrupted.
+    """Serve the web pages and the API in several processes until interrupted.
 
-    A worker that ends is replaced. The others start only after the first one has started, so that only the first one
-    creates files and tables that do not exist yet.
+    A worker that ends is replaced. The other workers start only after the first one, so that only the first one creates
+    missing files and tables.
 
     Args:
-        make_service: picklable function that a worker calls to make its service.
+        make_service: picklable function that each worker calls to create its own service.
         settings: settings of the server.
         n: number of workers.
 
@@ -125,7 +125,7 @@ def _start(
 def _replace_those_that_end(
     workers: list[Worker], sockets: Sequence[socket.socket], start: Callable[[socket.socket], Worker]
 ) -> None:
-    """Replace each worker that ends by a new one on the same socket, until interrupted."""
+    """Whenever a worker ends, start a new one on the same socket, until interrupted."""
     while True:
         connection.wait([worker.process.sentinel for worker in workers])
         for i, worker in enumerate(workers):
@@ -151,7 +151,7 @@ def _work(
     starting: Connection,
     is_first: bool,
 ) -> None:
-    """Serve in this process until it is ended, or the process that started it ends."""
+    """Run a worker in this process until the process is terminated or its parent process ends."""
     start_log()
     # Ctrl-C reaches all processes of a terminal, and the one that started this one may end during its start.
     with exit_on_sigterm(), suppress(KeyboardInterrupt, BrokenPipeError):

@@ -1,4 +1,4 @@
-"""Environment of Alembic: applies the missing versions in the transaction of the store's connection."""
+"""Alembic's environment: applies missing schema migrations over the database connection that the store provides."""
 
 from alembic import context
 

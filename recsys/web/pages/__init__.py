@@ -1,4 +1,4 @@
-"""The pages for viewers and researchers, in NiceGUI on the API's FastAPI application."""
+"""The web pages for viewers and researchers, built with NiceGUI on top of the API's FastAPI application."""
 
 from __future__ import annotations
 
@@ -49,11 +49,13 @@ ICON = (
 
 
 def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | None = None) -> None:
-    """Add the pages to an application, at all paths without a route; call it once in a process.
+    """Add the pages to an application; call this only once in a process.
+
+    The pages answer the requests to all paths for which the application has no route.
 
     Args:
-        api: the application with all its routes.
-        service: answers the pages' requests.
+        api: the application, with all its routes.
+        service: the service that answers the pages' requests.
         tensorboard: URL of a TensorBoard to link to, or None.
     """
     # NiceGUI inspects every object at its start, and access to this one triggers a warning of torch.
@@ -132,7 +134,10 @@ async def _server_error_page(request: Request, error: Exception) -> Response:
 
 @contextmanager
 def _errors_as_pages() -> Iterator[None]:
-    """Turn a UserError into an error page: 404 if something in the URL does not exist, else 503."""
+    """Turn a UserError in the `with` statement into an error page.
+
+    The status is 404 if something in the URL does not exist, and otherwise 503.
+    """
     try:
         yield
     except UserError as error:
@@ -140,7 +145,7 @@ def _errors_as_pages() -> Iterator[None]:
 
 
 async def _error_page(request: Request, error: Exception) -> Response:
-    """Build an error page, with the reason and links to other pages."""
+    """Build an error page with the reason of the error and links to other pages."""
     http_error = cast(StarletteHTTPException, error)
     unexplained = NO_PAGE if http_error.status_code == 404 else NO_SUCH_REQUEST
     sentence = http_error.detail if isinstance(error, HTTPException) else unexplained

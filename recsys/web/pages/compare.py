@@ -25,9 +25,9 @@ async def compare_page(site: Site, runs: tuple[str, str], user: str) -> None:
     """Build the page that compares the lists of two runs.
 
     Args:
-        site: what all pages share.
+        site: objects that all pages share.
         runs: names of the two runs.
-        user: a user of the data set whose history both runs get; empty for the viewer's own ratings.
+        user: id of a user of the data set, whose history both runs get; empty for the viewer's own ratings.
     """
     snackbar = page_layout("Compare models", "/compare")
     with Tag("div", classes="hero"):
@@ -39,7 +39,7 @@ async def compare_page(site: Site, runs: tuple[str, str], user: str) -> None:
 
 
 class _Comparison:
-    """The choice of runs and history, and the two lists, which are side by side even on a phone."""
+    """The controls that choose two runs and a history, and the two lists, which are side by side even on a phone."""
 
     def __init__(self, site: Site, runs: list[str], user: str, snackbar: Snackbar) -> None:
         self.site = site
@@ -61,7 +61,7 @@ class _Comparison:
         self._metrics = Tag("div")
 
     async def refresh(self) -> None:
-        """Show the lists of both runs, unless another choice was made in the meantime."""
+        """Compute and show the lists of both runs, unless the viewer makes another choice in the meantime."""
         self._n_refreshes += 1
         refresh = self._n_refreshes
         ui.navigate.history.replace(address("compare", a=self.runs[0], b=self.runs[1], user=self.user))
@@ -92,7 +92,7 @@ class _Comparison:
         await self.refresh()
 
     def _side(self, name: str) -> tuple[LoadedRun, FilmList | str]:
-        """Return a run and its list, or the reason why it cannot make one."""
+        """Return a run together with its list or, if the run cannot make a list, with the reason as text."""
         loaded = self.site.service.loaded_run(name)
         if self.user and not loaded.has_user(self.user):
             return loaded, f"There is no viewer {self.user} in {loaded.dataset.name}."

@@ -1,7 +1,7 @@
-"""Components of the pages: HTML elements, stars, posters, reasons.
+"""Components of the pages, such as HTML elements, stars and posters.
 
-Text and attributes are sent to the browser as data and set on its elements. They are never parsed as HTML, whatever a
-title or an id contains.
+Texts and attributes are sent to the browser as data, and are set on elements there. They are never parsed as HTML,
+whatever a title or an id contains.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Tag(TextElement):
         tag: name of the element, such as `section`.
         text: text content.
         classes: classes of style.css, separated by spaces.
-        attributes: attributes by name, with `aria_label` for `aria-label`; attributes of None are left out.
+        attributes: HTML attributes, keyed by name with underscores for hyphens, as in `aria_label`; an attribute whose
+            value is None is left out.
     """
 
     def __init__(self, tag: str, /, text: str = "", classes: str = "", **attributes: Any) -> None:
@@ -65,16 +66,16 @@ class Tag(TextElement):
 
 
 class Section(Tag):
-    """A section with a heading, which is its name for screen readers too.
+    """A section with a heading, which screen readers also use as the name of the section.
 
     Args:
         title: text of the heading.
         classes: classes of style.css, separated by spaces.
-        level: name of the heading's element.
-        attributes: attributes of the section, as of `Tag`.
+        level: name of the heading's element, such as `h2`.
+        attributes: HTML attributes of the section; see `Tag`.
 
     Attributes:
-        heading: the heading.
+        heading: the element of the heading.
     """
 
     def __init__(self, title: str, classes: str = "panel", level: str = "h2", **attributes: Any) -> None:
@@ -85,7 +86,10 @@ class Section(Tag):
 
 
 class Stars(Element, component="stars.js"):
-    """Stars to rate a film with. A star sends the action `RATE` of its row, with the rating as the value.
+    """Stars with which a viewer rates a film.
+
+    A press on a star sends the action `RATE` on the row that contains the stars, with the rating as its value; see
+    `recsys.web.pages.rows`.
 
     Args:
         steps: values of the rating scale, ascending; half stars are drawn if the scale has them.
@@ -98,7 +102,7 @@ class Stars(Element, component="stars.js"):
         self.props.update({"steps": list(steps), "given": given, "label": label})
 
     def show(self, given: float | None) -> None:
-        """Show another rating."""
+        """Show the given rating; None stands for no rating."""
         if given != self.props["given"]:
             self.props["given"] = given
 
@@ -107,8 +111,8 @@ class Skeletons(Element, component="skeletons.js"):
     """Placeholders for films that are being loaded.
 
     Args:
-        n: number of films.
-        cards: whether they are cards, or else tiles of a strip.
+        n: number of placeholders.
+        cards: whether the placeholders look like cards; otherwise they look like the tiles of a strip.
     """
 
     def __init__(self, n: int, *, cards: bool = False) -> None:
@@ -117,12 +121,12 @@ class Skeletons(Element, component="skeletons.js"):
 
 
 class Chips(Element, component="chips.js"):
-    """A group of buttons of which any number can be chosen.
+    """A group of buttons, any number of which can be chosen at the same time.
 
     Args:
         label: label of the group for screen readers.
         names: texts of the buttons.
-        toggle: called with the text of a pressed button.
+        toggle: function that is called with the text of the button that was pressed.
     """
 
     def __init__(self, label: str, names: Sequence[str], toggle: Callable[[str], Awaitable[None]]) -> None:
@@ -136,19 +140,29 @@ class Chips(Element, component="chips.js"):
 
 
 def button(text: str, press: Callable[[], Awaitable[None] | None], classes: str = "", **attributes: Any) -> Tag:
-    """Add a button."""
+    """Add a button that calls `press` when it is pressed."""
     tag = Tag("button", text, f"button {classes}", type="button", **attributes)
     tag.on("click", press)
     return tag
 
 
 def value_of(event: GenericEventArguments) -> str:
-    """Return the value of an event of a component or of an event whose JavaScript handler is `EMIT_VALUE`."""
+    """Return the value of an event that a component emits or that is sent by the JavaScript handler `EMIT_VALUE`."""
     return str(event.args)
 
 
 def choice(label: str, options: Mapping[str, str], chosen: str, choose: Callable[[str], Awaitable[None]]) -> Tag:
-    """Add a labelled drop-down list; `options` are names by value."""
+    """Add a drop-down list with a label.
+
+    Args:
+        label: the label.
+        options: displayed names, keyed by value.
+        chosen: the value that is chosen at first.
+        choose: function that is called with the value that the viewer chooses.
+
+    Returns:
+        The HTML element `select`.
+    """
     with Tag("label", classes="field"):
         Tag("span", label, "field-label")
         with Tag("select") as select:
@@ -159,7 +173,7 @@ def choice(label: str, options: Mapping[str, str], chosen: str, choose: Callable
 
 
 def poster(film: Film, catalogue: Catalogue, classes: str = "") -> None:
-    """Add a drawn poster, coloured by genre, and on top of it the real one if its URL is known."""
+    """Add a drawn poster, coloured by genre, and on top of it the film's real poster if its URL is known."""
     places = [catalogue.genres.index(genre) for genre in film.genres[:2]]
     hues = [round(360 * place / len(catalogue.genres)) for place in places] or [30]
     letters = min(MAX_LETTERS, max(map(len, _WORD.findall(film.title)), default=1))
@@ -179,7 +193,7 @@ def facts_line(film: Film) -> str:
 
 
 def badge(text: str, meaning: str) -> None:
-    """Add a badge with an explanation that appears when the badge has the pointer or the focus."""
+    """Add a badge, and an explanation that appears when the badge has the pointer or the focus."""
     with Tag("button", text, "badge", type="button") as tag:
         tip = Tag("span", meaning, "tip", role="tooltip")
     tag.props["aria-describedby"] = tip.html_id
@@ -195,7 +209,7 @@ def explored_badge() -> None:
 
 
 def reason_kinds(kinds: Iterable[str]) -> None:
-    """Add a collapsed explanation of kinds of reasons, once for a whole list."""
+    """Add a collapsed explanation of the given kinds of reasons; one explanation serves a whole list."""
     with Tag("details", classes="why"):
         Tag("summary", "Where the reasons come from")
         for kind in kinds:
@@ -206,12 +220,12 @@ def reason_kinds(kinds: Iterable[str]) -> None:
 
 
 def fixed_stars(stars: float) -> None:
-    """Add a rating that cannot be changed."""
+    """Add stars that show a rating and cannot be pressed."""
     Tag("span", f"★ {stars:g}", "given", role="img", aria_label=f"{stars:g} stars")
 
 
 def notice(sentence: str, *links: tuple[str, str]) -> None:
-    """Add a sentence in place of content that cannot be shown, and links as pairs of name and URL."""
+    """Add a sentence in place of content that cannot be shown, followed by links, which are pairs of text and URL."""
     with Tag("div", classes="notice"):
         Tag("p", sentence)
         for name, address in links:
@@ -219,12 +233,12 @@ def notice(sentence: str, *links: tuple[str, str]) -> None:
 
 
 async def yield_to_requests() -> None:
-    """Let other requests run: building a whole page at once would delay them by about 20 milliseconds."""
+    """Give way to other requests: building a whole page at once would delay them by about 20 milliseconds."""
     await asyncio.sleep(0)
 
 
 def restore_focus(element: Element) -> None:
-    """Move the focus to an element if the focused one was removed or hidden."""
+    """Move the focus to an element if the element that had the focus was removed or hidden."""
     element.client.run_javascript(
         "if (document.activeElement === document.body || !document.activeElement.checkVisibility()) "
         f"getHtmlElement({element.id})?.focus({{preventScroll: true}})"

@@ -19,11 +19,11 @@ class Controls:
 
     Args:
         session: the viewer's session.
-        changed: called after each choice.
+        changed: function that is called after each choice.
 
     Attributes:
-        options: options of the list.
-        element: HTML element of the controls.
+        options: the chosen options of the list.
+        element: HTML element that contains the controls.
         is_in_shelves: whether the films are arranged in one list per genre.
     """
 
@@ -59,7 +59,7 @@ class Controls:
                 self._year_fields(*catalogue.years)
 
     async def _toggle(self, genre: str) -> None:
-        """Choose a genre, or remove it from the chosen ones."""
+        """Add a genre to the chosen ones, or remove it if it is already chosen."""
         if genre not in self.session.loaded.catalogue.genres:
             return
         others = tuple(name for name in self.options.genres if name != genre)
@@ -92,7 +92,7 @@ class Controls:
 
 
 def _arrangements(catalogue: Catalogue) -> dict[str, str]:
-    """Return the names of the arrangements that the metadata allow, by value of the control."""
+    """Return the arrangements that the films' metadata allow, in the form of the `options` of `choice`."""
     by_year = {Order.NEWEST.value: "Newest first", Order.OLDEST.value: "Oldest first"}
     by_genre = {SHELVES: "By genre"}
     best = {Order.BEST.value: "Best first"}

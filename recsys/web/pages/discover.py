@@ -25,7 +25,7 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
     """Build the start page.
 
     Args:
-        site: what all pages share.
+        site: objects that all pages share.
         loaded: the run that recommends.
         run: name of the run in the URL, or None for the default run.
     """
@@ -68,7 +68,7 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
 
 
 def _known_viewers_only(session: ViewerSession) -> None:
-    """State that the run cannot serve new viewers, and link to runs that can."""
+    """Add a notice that the run cannot serve new viewers, with links to runs that can."""
     model, dataset = type(session.loaded.model).__name__, session.loaded.dataset
     links = [("Choose a viewer", address("user", run=session.run))]
     links += [(f"Use the model {name}", address("", run=name)) for name in session.runs()]
@@ -82,7 +82,7 @@ def _known_viewers_only(session: ViewerSession) -> None:
 
 
 class _WellKnownFilms:
-    """Well-known films for a new viewer to rate, collapsed after the first rating.
+    """A section with well-known films for a new viewer to rate; it collapses after the first rating.
 
     Args:
         session: the viewer's session.
@@ -101,7 +101,7 @@ class _WellKnownFilms:
         session.follow(self._follow)
 
     async def fill(self) -> None:
-        """Show the films."""
+        """Replace the placeholders with the films."""
         films = await to_thread(self.session.loaded.first_films, WELL_KNOWN)
         self._strip.clear()
         with self._strip:

@@ -1,4 +1,4 @@
-"""Panels that list a viewer's feedback, to change or remove, and links to the panels for narrow screens."""
+"""Panels in which viewers see, change and remove their feedback, and links to these panels for narrow screens."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ REMOVE = "remove"
 
 @dataclass(frozen=True)
 class Panel:
-    """The contents of a panel.
+    """Describes the contents of a feedback panel.
 
     Attributes:
         anchor: id of the panel's HTML element.
         title: heading of the panel.
-        kinds: kinds of feedback that it lists.
-        hint: sentence in place of an empty list; with an empty hint, a panel without feedback is hidden.
+        kinds: kinds of feedback that the panel lists.
+        hint: sentence that is shown if there is no feedback; if the hint is empty, the whole panel is then hidden.
     """
 
     anchor: str
@@ -35,7 +35,7 @@ class Panel:
     hint: str = ""
 
     def events(self, session: ViewerSession) -> list[Event]:
-        """Return the feedback of these kinds, the latest first."""
+        """Return the viewer's feedback of the panel's kinds, latest first."""
         return [event for event in session.events if event.kind in self.kinds]
 
 
@@ -49,7 +49,7 @@ OWN_FILMS = Panel(
 
 
 class FeedbackPanel:
-    """Lists feedback, the latest first.
+    """A panel that lists the viewer's feedback, latest first.
 
     Args:
         session: the viewer's session.
@@ -72,7 +72,7 @@ class FeedbackPanel:
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
-        """Show the current feedback."""
+        """Update the panel to the viewer's current feedback."""
         codes = self.session.loaded.catalogue.codes
         events = [event for event in self.panel.events(self.session) if event.movie_id in codes]
         self._section.visible = bool(events or self.panel.hint)
@@ -91,13 +91,13 @@ class FeedbackPanel:
             restore_focus(self._section.heading)
 
     async def _send_ratings(self) -> None:
-        """Send the ratings as a file over the page's own connection, so that no URL contains the viewer's secret id."""
+        """Send the ratings as a file over the page's WebSocket, so that no URL contains the viewer's secret id."""
         with self.session.show_errors():
             ui.download.content(await self.session.ratings_as_csv(), FILE, "text/csv")
 
 
 class _Row:
-    """A row: a film with the viewer's stars or mark."""
+    """A row of a feedback panel: a film with the viewer's stars or mark."""
 
     def __init__(self, session: ViewerSession, panel: Panel, event: Event) -> None:
         self.session = session
@@ -113,13 +113,13 @@ class _Row:
             action_button("Remove", REMOVE, "quiet", aria_label=f"Remove {film.name} from {panel.title}")
 
     def show(self, event: Event) -> None:
-        """Show the current stars."""
+        """Show the viewer's current stars; see `Row.show`."""
         if self._stars is not None:
             self._stars.show(self.session.opinions.ratings.get(str(event.movie_id)))
 
 
 def panel_links(session: ViewerSession, panels: Sequence[Panel]) -> None:
-    """Add links to the panels that are not empty, for narrow screens, where they are below a long list."""
+    """Add links to the panels that are not empty, for narrow screens, on which the panels are below a long list."""
     with Tag("nav", classes="jumps", aria_label="Feedback on this page"):
         links = {panel: Tag("a", panel.title, href=f"#{panel.anchor}") for panel in panels}
 

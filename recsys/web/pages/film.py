@@ -1,4 +1,4 @@
-"""The page of a film: metadata, prediction, the viewer's own opinion and similar films."""
+"""The page of a film: metadata, the model's prediction, the viewer's own opinion, and similar films."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ async def film_page(
     """Build the page of a film.
 
     Args:
-        site: what all pages share.
-        loaded: the run that finds similar films.
+        site: objects that all pages share.
+        loaded: the run that makes the prediction and finds similar films.
         movie_id: raw id of the film.
         run: name of the run in the URL, or None for the default run.
-        user: the user of the data set from whose page the film was opened, or None.
-        clicked: id of the list from which the film was opened and its position in the list, or None.
+        user: id of the user of the data set from whose page the film was opened, or None.
+        clicked: if the film was opened from a list, the id of that list and the film's position in it; otherwise None.
 
     Raises:
         UserError: the film does not exist.
@@ -60,7 +60,7 @@ async def film_page(
 
 
 class _Expected:
-    """The prediction for the film and the viewer, once the viewer has ratings."""
+    """A badge with the model's prediction for the film, which appears once the viewer has ratings."""
 
     def __init__(self, session: ViewerSession, film: Film) -> None:
         self.session = session
@@ -78,7 +78,7 @@ class _Expected:
 
 
 def _in_words(prediction: Prediction) -> tuple[str, str]:
-    """Return a prediction in a few words, and an explanation of them."""
+    """Return a prediction in a few words, and a sentence that explains it."""
     match = f"{int(100 * prediction.match)}%"  # rounded down, so that 100% means all others
     rank = f"The model ranks this film above {match} of the others that have not been rated yet."
     if prediction.stars is None:
@@ -87,7 +87,7 @@ def _in_words(prediction: Prediction) -> tuple[str, str]:
 
 
 class _OwnOpinion:
-    """The viewer's own stars and marks for a film."""
+    """The viewer's own stars and marks for a film, with controls to change them."""
 
     def __init__(self, session: ViewerSession, film: Film) -> None:
         self.session = session
@@ -123,7 +123,7 @@ class _OwnOpinion:
 
 
 def _description(film: Film) -> None:
-    """Add the plot, further metadata, and links to other sites."""
+    """Add the plot of a film, further metadata, and links to its pages on other sites."""
     if film.plot:
         Tag("p", film.plot, "plot")
     if film.details:
@@ -156,7 +156,7 @@ def _histogram(counts: Mapping[float, int], name: str) -> None:
 
 
 async def _similar(session: ViewerSession, film: Film) -> None:
-    """Add the most similar films."""
+    """Add the films that are most similar to a film."""
     near = await to_thread(session.loaded.similar, film.movie_id, ListOptions(k=SIMILAR))
     Tag("p", SIMILARITY if near else "No film has viewers or words in common with it.", "meta")
     with Tag("ul", classes="strip"):

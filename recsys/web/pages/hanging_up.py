@@ -1,4 +1,4 @@
-"""Clients that disconnect while a page is built for them: the construction stops, and no error is logged."""
+"""Handles browsers that disconnect while a page is built for them: construction stops, and no error is logged."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ GONE = ("Client has been deleted", "The client this element belongs to has been 
 
 
 async def connected() -> None:
-    """Wait until the browser has connected, and cancel the construction of the page if it never does.
+    """Wait until the browser has connected to the page, and stop the construction of the page if it never does.
 
     Raises:
-        CancelledError: the client has not connected for a minute, and NiceGUI has deleted the page.
+        CancelledError: the browser has not connected for a minute, and NiceGUI has deleted the page.
     """
     client = ui.context.client
     await client.connected()
@@ -23,10 +23,13 @@ async def connected() -> None:
 
 
 def forget_clients_that_hang_up() -> None:
-    """Filter NiceGUI's log records about pages deleted while a list was computed; call it once in a process."""
+    """Drop NiceGUI's log records about pages that were deleted while a list was computed for them.
+
+    Call this only once in a process.
+    """
     logging.getLogger("nicegui").addFilter(_is_of_an_open_page)
 
 
 def _is_of_an_open_page(record: logging.LogRecord) -> bool:
-    """Return whether a record is about anything but a deleted page; see `logging.Filter`."""
+    """Return False for a log record about a deleted page, which drops the record, else True; see `logging.Filter`."""
     return not record.getMessage().startswith(GONE)

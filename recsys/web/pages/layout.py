@@ -21,10 +21,10 @@ _STORE_AND_EMIT = f"(event) => {{ {cookie_script('colours', 'event.target.value'
 
 
 class Snackbar:
-    """A message about the last action, with a button to undo it.
+    """A message about the last action, with a button to undo the action.
 
-    It has a place of its own in the page's header, which is always in view, so it covers no content. The style sheet
-    hides a message after some seconds, unless it has the focus or the pointer.
+    The message appears in the page's header, which is always in view, so it covers no content. The style sheet hides it
+    after some seconds, unless it has the focus or the pointer.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Snackbar:
         on_action(self._place, self._undo)
 
     def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Replace the message, with a button that calls `undo` if it is given."""
+        """Show a message in place of the previous one, with an Undo button that calls `undo` unless that is None."""
         self._n_messages += 1
         key = str(self._n_messages)
         self._place.clear()
@@ -54,7 +54,7 @@ class Snackbar:
 
     @contextmanager
     def show_errors(self) -> Iterator[None]:
-        """Show a UserError that the body of the `with` statement raises, instead of raising it."""
+        """Show a UserError that is raised in the `with` statement, instead of raising it further."""
         try:
             yield
         except UserError as error:
@@ -63,11 +63,11 @@ class Snackbar:
 
 
 def page_layout(title: str, current: str = "") -> Snackbar:
-    """Add the header and the skip link of a page, and return its snackbar.
+    """Add the header and the skip link of a page, and return the snackbar in the header.
 
     Args:
         title: title of the page in the browser's tab.
-        current: key of `NAVIGATION` that the page belongs to, or "".
+        current: the key of `NAVIGATION` to which the page belongs, or "".
     """
     client = ui.context.client
     ui.page_title(f"{title} · recsys")

@@ -6,6 +6,6 @@ from urllib.parse import quote, urlencode
 
 
 def address(*parts: str, **query: str | int | None) -> str:
-    """Build the URL of a page from the parts of its path and its query; None and empty values are left out."""
+    """Build the URL of a page from path segments and query parameters; parameters that are None or "" are left out."""
     given = {name: value for name, value in query.items() if value not in (None, "")}
     return "/" + "/".join(quote(part, safe="") for part in parts) + (f"?{urlencode(given)}" if given else "")

@@ -1,4 +1,4 @@
-"""Metrics in words: names, meanings, and which values are better."""
+"""Names and explanations of metrics in plain words, for the web pages."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _GOOD = {1: "higher is better", -1: "lower is better", 0: ""}
 
 @dataclass(frozen=True)
 class MetricWords:
-    """A metric in words.
+    """The name of a metric and what it means, in plain words.
 
     Attributes:
         name: name with the list length, such as `NDCG@10`.
         meaning: what the metric measures, or "" for a metric without a description.
-        good: whether higher or lower values are better, or "" if neither are.
+        good: whether higher or lower values are better, as text, or "" if neither is better.
     """
 
     name: str
@@ -46,12 +46,12 @@ class MetricWords:
 
     @property
     def sentence(self) -> str:
-        """Return the meaning, and which values are better."""
+        """Return the meaning of the metric, and whether higher or lower values are better, as one text."""
         return "; ".join(filter(None, (self.meaning, self.good)))
 
 
 def in_words(metric: str) -> MetricWords:
-    """Describe a metric such as `ndcg@10`; one without a description keeps its name."""
+    """Describe a metric such as `ndcg@10` in plain words; a metric without a description keeps its technical name."""
     match = _NAME.fullmatch(metric)
     if match is None or match["base"] not in _WORDS:
         return MetricWords(metric, "", _GOOD[direction(metric)])

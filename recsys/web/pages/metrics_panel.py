@@ -1,4 +1,4 @@
-"""The panel with the runs' test metrics, each with its meaning in words."""
+"""The panel with the test metrics of runs, each with its meaning in words."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ TEST = "test/"
 
 
 def metrics_panel(runs: Sequence[LoadedRun], names: Sequence[str] | None = None) -> None:
-    """Add a table with a row for each metric and a column for each run, in which the best values are bold.
+    """Add a table with a row for each metric and a column for each run; the best value of each row is bold.
 
     Args:
         runs: the runs.
-        names: metrics to show, such as `ndcg@10`, if a run has them; by default all test metrics at list length 10 or
-            without a list length.
+        names: names of the metrics to show, such as `ndcg@10`; those that no run has are left out. None for all test
+            metrics at list length 10 or without a list length.
     """
     if names is None:
         known = dict.fromkeys(name for run in runs for name in run.run.metrics if name.startswith(TEST))

@@ -1,7 +1,7 @@
 """The page on which viewers upload their history from another service.
 
-The films in the file are matched with those of the data, and the page shows which were matched, which were not, and
-why. Only then can they be used: for the visit only, or as stored ratings.
+The films in the file are matched with the films of the data set. The page shows which films were matched, which were
+not, and why. The viewer then chooses to use the matched films for this visit only, or to store them as feedback.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ _SEND = """async (event) => {{
 
 
 def history_invitation(session: ViewerSession) -> None:
-    """Add a link to the page; it is hidden once the viewer has ratings, unless a history is in use for the visit."""
+    """Add a link to the page for uploads, which is hidden once the viewer has ratings.
+
+    While an uploaded history is in use, the link is always shown.
+    """
     visit = session.site.service.visits.history(session.user_id)
     with Tag("p") as line:
         line.visible = visit is not None or not session.opinions.ratings
@@ -79,7 +82,7 @@ async def history_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
     """Build the page on which viewers upload their history.
 
     Args:
-        site: what all pages share.
+        site: objects that all pages share.
         loaded: the run that recommends.
         run: name of the run in the URL, or None for the default run.
     """
@@ -97,7 +100,7 @@ async def history_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
 
 
 class _OwnHistory:
-    """The field for a file, and the films found in it."""
+    """The field to upload a file, and the films that were found in it."""
 
     def __init__(self, site: Site, loaded: LoadedRun, run: str | None, snackbar: Snackbar) -> None:
         self.service = site.service
@@ -130,7 +133,7 @@ class _OwnHistory:
                     Tag("dd", place)
 
     def _visit(self) -> None:
-        """Show a summary of the history in use for the visit, if there is one."""
+        """Show a summary of the uploaded history in use, if there is one."""
         visit = self.service.visits.history(self.viewer)
         if visit is None:
             return
@@ -169,7 +172,7 @@ class _OwnHistory:
             notice(sentence)
 
     def _show(self) -> None:
-        """Show the films found and not found, and the ways to use them."""
+        """Show the films that were found and those that were not, and buttons to use them."""
         self._sources.props["open"] = False
         self._result.clear()
         with self._result:
@@ -186,7 +189,7 @@ class _OwnHistory:
         self._summarize()
 
     def _summarize(self) -> None:
-        """Show how many films were found, and how they will be used."""
+        """Show how many films were found and how they will be used."""
         films = list(self._matched.values())
         n_all = len(films) + len(self._unmatched)
         self._status.text = self._heading.text = f"{len(films):,} of {counted(n_all, 'film')} found in {self._source}"
@@ -252,7 +255,7 @@ class _OwnHistory:
         ui.navigate.to(address("", run=self.run))
 
     async def _store(self) -> None:
-        """Store the films without a stored rating: those with stars as ratings, the others as seen."""
+        """Store the films that have no stored rating yet: films with stars as ratings, the others as seen."""
         movie_ids = self.loaded.catalogue.movie_ids
         with self._snackbar.show_errors():
             stored = await to_thread(self.service.stored_opinions, self.viewer)
@@ -293,13 +296,15 @@ class _OwnHistory:
 
 
 class _FilmList:
-    """A panel with films, only the first of which are shown until "Show all" is pressed; hidden if it is empty.
+    """A panel that lists films; it is hidden if there are none.
+
+    Only the first `N_SHOWN` films are shown until the viewer presses "Show all".
 
     Args:
         title: heading of the panel.
         keys: keys of the films.
-        fill: function that adds the contents of the row with a key.
-        act: function that is called with actions on the rows.
+        fill: function that adds the contents of a film's row, given the key of the film.
+        act: function that is called with each action of the viewer on a row.
     """
 
     def __init__(
@@ -314,12 +319,12 @@ class _FilmList:
         self._show()
 
     def add(self, key: str) -> None:
-        """Add the film with a key at the top."""
+        """Add the film that has the given key, at the top."""
         self._keys.insert(0, key)
         self._show()
 
     def remove(self, key: str) -> None:
-        """Remove the film with a key."""
+        """Remove the film that has the given key."""
         self._keys.remove(key)
         self._show()
 
@@ -336,18 +341,18 @@ class _FilmList:
 
 
 class _Row:
-    """The row of a film, which never changes."""
+    """The row of a film, whose contents never change."""
 
     def __init__(self, fill: Callable[[str], None], key: str) -> None:
         with Tag("li", data_key=key) as self.element:
             fill(key)
 
     def show(self, key: str) -> None:
-        """Leave the row unchanged."""
+        """Leave the row unchanged; see `Row.show`."""
 
 
 def _stored_in_words(n_stored: int, n_before: int) -> str:
-    """Return how many films were stored, and how many were not since they had ratings already."""
+    """Return a text that says how many films were stored, and how many were not because they already had ratings."""
     if not n_stored:
         return "Nothing was stored: you had already rated all of these films here, and these ratings stay."
     before = f" You had already rated {n_before:,} of the films here; these ratings stay." if n_before else ""

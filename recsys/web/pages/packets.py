@@ -1,4 +1,4 @@
-"""Packets of the pages' WebSockets: limits on what clients can cause with them.
+"""Limits what clients can cause with packets on the WebSockets of the pages.
 
 A malformed packet is logged in one line instead of a traceback, and a socket whose client does not read is closed.
 """
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def report_malformed_packets() -> None:
-    """Log packets of unknown form in one line each; call it once in a process."""
+    """Log each malformed packet in one line, without a traceback; call this only once in a process."""
     for event in EVENTS:
         core.sio.on(event, handler=_reported(event, core.sio.handlers["/"][event]))
     for logger in ("engineio.server", "uvicorn.error"):
@@ -29,7 +29,7 @@ def report_malformed_packets() -> None:
 
 
 def bound_waiting_packets() -> None:
-    """Close sockets whose clients request data but do not read them; call it once in a process."""
+    """Close a WebSocket if too many packets wait for its client to read them; call this only once in a process."""
     server = core.sio.eio
     send = server.send_packet
 
@@ -46,7 +46,10 @@ def bound_waiting_packets() -> None:
 
 
 def _reported(event: str, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """Wrap a handler of NiceGUI. It handles errors of the pages itself, so other errors come from the packet."""
+    """Wrap a handler of NiceGUI so that errors caused by a packet are logged in one line.
+
+    The handler itself catches errors of the pages, so any error that it raises is caused by the packet.
+    """
 
     async def handle(*arguments: Any) -> Any:
         try:
@@ -62,7 +65,11 @@ def _reported(event: str, handler: Callable[..., Any]) -> Callable[..., Awaitabl
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Shorten the traceback of a packet that could not be decoded, as text or as a packet; see `logging.Filter`."""
+    """Shorten a log record with the traceback of a packet that could not be decoded, and return True.
+
+    The function is a filter that passes every record; see `logging.Filter`. Either the text or the packet in it may be
+    undecodable.
+    """
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and (
         record.name.startswith("engineio")
@@ -75,6 +82,6 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 
 def _is_raised_by(package: str, error: BaseException) -> bool:
-    """Return whether an error was raised by a package itself, rather than by code that it calls."""
+    """Return whether an error was raised in the code of a package, and not in other code that the package calls."""
     *_, (frame, _) = walk_tb(error.__traceback__)
     return frame.f_globals["__name__"].partition(".")[0] == package

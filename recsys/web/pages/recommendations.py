@@ -1,4 +1,4 @@
-"""The list of recommendations on a page, which follows the viewer's feedback and filters."""
+"""The recommendations on a page, which are updated when the viewer gives feedback or changes a filter."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ NOTHING_LEFT = "You have rated or hidden all films of these genres and years. Ch
 
 
 class Recommendations:
-    """Recommended films as cards or by genre, with the controls that filter and arrange them.
+    """A section with recommended films, as a list of cards or as a shelf for each genre, and controls to change them.
 
     Args:
         session: the viewer's session.
         title: heading of the section.
-        panels: panels of feedback to link to on narrow screens, where they are below the list.
+        panels: feedback panels to link to on narrow screens, on which the panels are below the list.
     """
 
     def __init__(self, session: ViewerSession, title: str, panels: Sequence[Panel]) -> None:
@@ -69,7 +69,7 @@ class Recommendations:
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
-        """Request a list or shelves again, by the current feedback and controls, and show them."""
+        """Compute the list or the shelves again, from the current feedback and controls, and show the result."""
         self._place.props["aria-busy"] = "true"
         options = self._controls.options
         if self._controls.is_in_shelves:
@@ -79,10 +79,10 @@ class Recommendations:
         await self._request(partial(self._build, options), self._show_list)
 
     async def _request(self, build: Callable[[], list[Shelf]], show: Callable[[list[Shelf]], None]) -> None:
-        """Request films and show them, unless there is a later request by then.
+        """Compute lists of films and show them, unless a later request has begun by then.
 
-        A list is logged before it is shown, so that a click on it never precedes its impressions. Only one request is
-        logged and shown at a time, so that every logged list is shown.
+        A list is logged before it is shown, so that a click on it never precedes its impressions. Only one request at a
+        time is logged and shown, so that every logged list is shown.
         """
         self._n_requests += 1
         request = self._n_requests
@@ -111,7 +111,7 @@ class Recommendations:
         return [Shelf("", options, session.site.service.build_list(session.user_id, options, session.run))]
 
     async def _show_more(self) -> None:
-        """Append further films to the list, or insert them where it is ordered by year."""
+        """Append further films to the list or, if it is ordered by year, insert them in that order."""
         options = self._controls.options
         if options.order is Order.BEST:
             self._focus_place = len(self._cards)
@@ -122,7 +122,7 @@ class Recommendations:
             await self._request(partial(self._build, longer), self._show_list)
 
     async def _act(self, action: Action) -> None:
-        """Store a rating or mark of a film, whether or not the film is still listed."""
+        """Store a rating or mark of a film, even if the list no longer has the film."""
         if action.key not in self._listings:
             return
         shown, listed = self._listings[action.key]
@@ -178,7 +178,7 @@ class Recommendations:
         self._show({}, partial(Card, self.session), status)
 
     def _show(self, rows: Mapping[Any, Any], add: Callable[[Any], Row[Any]], status: str) -> None:
-        """Show cards, shelves or neither, and below them an explanation of the kinds of reasons on the cards."""
+        """Show cards, shelves or neither, and below them an explanation of the kinds of reasons that the cards give."""
         self._rows.show(rows, add)
         self._place.props["aria-busy"] = "false"
         self._more.visible = False
@@ -194,7 +194,7 @@ class Recommendations:
 
 
 class Card:
-    """A row: a recommended film with its reason, and controls to rate or mark it."""
+    """A row of the list: a recommended film with its reason, and controls to rate or mark it."""
 
     def __init__(self, session: ViewerSession, listing: Listing) -> None:
         self.session = session
@@ -214,7 +214,7 @@ class Card:
         self.show(listing)
 
     def show(self, listing: Listing) -> None:
-        """Update the position and the reason of the film."""
+        """Update the film's position in the list, and its reason."""
         shown, listed = listing
         self.link.props["href"] = self.session.film_address(listed.film, shown, listed.position)
         if (remark := (listed.reason, listed.is_explored)) != self._remark:

@@ -1,8 +1,8 @@
-"""Lists that are updated in place, and actions on their rows.
+"""Lists that are updated in place, and viewers' actions on the rows of these lists.
 
-If a list were replaced as a whole during a click, the click would be lost: the browser sends none if the pressed
-element is removed before the release, and the server ignores clicks on elements that it has deleted. So rows are reused
-while their keys are listed, and the list itself sends an action, with the key of the row that was pressed; see
+Replacing a whole list during a click would lose the click: the browser sends none if the pressed element is removed
+before the button is released, and the server ignores clicks on elements that it has deleted. A row is therefore reused
+as long as the list has its key, and an action is sent by the list itself, with the key of the pressed row; see
 actions.js.
 """
 
@@ -25,7 +25,7 @@ _SCRIPT = Path(__file__).with_name("actions.js")
 
 @dataclass(frozen=True)
 class Action:
-    """An action of a viewer on a row.
+    """An action of a viewer on a row, such as a rating.
 
     Attributes:
         name: name of the action.
@@ -39,7 +39,7 @@ class Action:
 
 
 class Row(Protocol[Entry_contra]):
-    """A row of a list.
+    """Interface of a row in a list of `Rows`.
 
     Attributes:
         element: HTML element of the row.
@@ -48,15 +48,15 @@ class Row(Protocol[Entry_contra]):
     element: Tag
 
     def show(self, entry: Entry_contra) -> None:
-        """Update the row to a new entry with the same key."""
+        """Update the row to a new entry that has the same key."""
 
 
 class Rows(Generic[Entry]):
-    """The rows of a list by key; a row is reused, and moved if necessary, while its key is listed.
+    """The rows of a list, each with a key. While a key stays in the list, its row is reused, and moved if necessary.
 
     Args:
-        place: element that contains the rows. Other contents, such as placeholders, are removed when an empty list is
-            updated.
+        place: HTML element that contains the rows. Its other contents, such as placeholders, are removed by `show` if
+            there is no row yet.
     """
 
     def __init__(self, place: Element) -> None:
@@ -64,11 +64,11 @@ class Rows(Generic[Entry]):
         self.shown: dict[Any, Row[Entry]] = {}  # in the order of the list
 
     def show(self, entries: Mapping[Any, Entry], add: Callable[[Entry], Row[Entry]]) -> None:
-        """Show entries in the given order.
+        """Show a row for each entry, in the given order.
 
         Args:
-            entries: entries by key.
-            add: function that adds the row of an entry.
+            entries: the entries; the key of an entry is also the key of its row.
+            add: function that adds a new row for an entry to the page and returns the row.
         """
         if not self.shown:
             self.place.clear()
@@ -87,17 +87,17 @@ class Rows(Generic[Entry]):
 
 
 def add_action_script() -> None:
-    """Add the script that sends actions to all pages; call it once in a process."""
+    """Add to all pages the script that sends viewers' actions to the server; call this only once in a process."""
     ui.add_head_html(f"<script>{_SCRIPT.read_text('utf-8')}</script>", shared=True)
 
 
 def on_action(place: Element, act: Callable[[Action], Awaitable[None] | None]) -> None:
-    """Call a function with each action on the rows of an element; the element itself must stay on the page."""
+    """Call a function with each action of the viewer on the rows in an element, which must itself stay on the page."""
     place.props["data-actions"] = True
     place.on("act", lambda event: act(Action(*map(str, event.args))), js_handler="(event) => emit(event.detail)")
 
 
 def action_button(text: str, name: str, classes: str = "", value: str = "", **attributes: object) -> Tag:
-    """Add a button that sends an action of its row; see `on_action`."""
+    """Add a button that sends an action on the row that contains it; see `on_action`."""
     kept = value or None
     return Tag("button", text, f"button {classes}", type="button", data_act=name, data_value=kept, **attributes)

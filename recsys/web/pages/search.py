@@ -1,4 +1,4 @@
-"""The search box, whose results can be rated in place."""
+"""The search box for films, which can be rated directly in the results."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _KEYS = """(event) => {
 class Search:
     """A text field, and below it the matching films with stars to rate them.
 
-    The results collapse after a rating, so that the update of the recommendations is visible, and expand when the field
-    gets the focus again.
+    The results collapse after a rating, so that the updated recommendations are visible, and expand when the field gets
+    the focus again.
     """
 
     def __init__(self, session: ViewerSession) -> None:
@@ -93,7 +93,7 @@ class Search:
 
 
 class _Row:
-    """A row: a film that was found, with the viewer's stars."""
+    """A row of the results: a film with the viewer's stars."""
 
     def __init__(self, session: ViewerSession, film: Film) -> None:
         self.session = session
@@ -105,12 +105,12 @@ class _Row:
             self._stars = viewer_stars(session, film)
 
     def show(self, film: Film) -> None:
-        """Show the current stars."""
+        """Show the viewer's current stars; see `Row.show`."""
         self._stars.show(self.session.opinions.ratings.get(film.movie_id))
 
 
 def _summary(n_films: int) -> str:
-    """Return the announcement of the results for screen readers."""
+    """Return the sentence about the results that screen readers announce; "" if there are no results."""
     if not n_films:
         return ""
     return f"{counted(n_films, 'film')} found. Use the arrow keys to move between them."

@@ -1,4 +1,4 @@
-"""Shelves: lists of one genre each, shown as a strip of tiles."""
+"""Shelves: lists of recommended films, one for each genre, shown as strips of tiles."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ N_BEST = 50  # best films, whose most frequent genres get a shelf
 
 @dataclass(frozen=True)
 class Shelf:
-    """A list of films with its options.
+    """A list of recommended films of one genre or of all genres.
 
     Attributes:
         genre: the genre, or "" for a list of all genres.
         options: the options with which the list was built.
-        listed: the films.
+        listed: the list of films.
     """
 
     genre: str
@@ -33,14 +33,14 @@ class Shelf:
 
     @property
     def listings(self) -> dict[str, Listing]:
-        """Return each film with its list, by id of the film."""
+        """Return each film together with its list, keyed by film id."""
         return {listed.film.movie_id: (self.listed, listed) for listed in self.listed.films}
 
 
 def build_shelves(session: ViewerSession, options: ListOptions) -> list[Shelf]:
-    """Build lists of the chosen genres or, if none is chosen, of the most frequent among the viewer's best films.
+    """Build a shelf for each chosen genre or, if none is chosen, for each frequent genre of the viewer's best films.
 
-    No film is on two shelves.
+    No film is on two shelves, and shelves without films are left out.
 
     Raises:
         UserError: see `LoadedRun.recommend`.
@@ -55,14 +55,14 @@ def build_shelves(session: ViewerSession, options: ListOptions) -> list[Shelf]:
 
 
 def _frequent_genres(session: ViewerSession, options: ListOptions) -> list[str]:
-    """Return the most frequent genres of the viewer's best films, the most frequent first."""
+    """Return the most frequent genres among the viewer's best films, most frequent first."""
     best = session.site.service.best_films(session.user_id, replace(options, k=N_BEST), session.run)
     counts = Counter(genre for film in best for genre in film.genres)
     return [genre for genre, _ in counts.most_common(N_SHELVES)]
 
 
 class ShelfRow:
-    """A row: a shelf with its films."""
+    """A row of the recommendations: a shelf with its films."""
 
     def __init__(self, session: ViewerSession, shelf: Shelf) -> None:
         self.session = session

@@ -1,4 +1,4 @@
-"""Faster construction of elements: NiceGUI inspects the same methods' signatures for each element, half of the time."""
+"""Speeds up the construction of pages: NiceGUI spends half of that time on inspecting the same signatures again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from nicegui import helpers
 
 
 def remember_signatures() -> None:
-    """Have NiceGUI inspect the signature of each method once, not once for each element; call it once in a process."""
+    """Make NiceGUI inspect the signature of each method only once, not for every element.
+
+    Call this only once in a process.
+    """
     inspected = helpers.expects_arguments
 
     @cache

@@ -9,13 +9,13 @@ from recsys.web.pages.viewer_session import ViewerSession
 
 
 def film_tile(session: ViewerSession, film: Film) -> None:
-    """Add a film that cannot be rated in place."""
+    """Add a tile of a film, without stars to rate it."""
     with Tag("li"):
         _poster_and_title(session, film)
 
 
 def rated_tile(session: ViewerSession, film: Film) -> Stars:
-    """Add a film with stars to rate it, and return the stars."""
+    """Add a tile of a film with stars to rate it, and return the stars."""
     with Tag("li", data_key=film.movie_id):
         _poster_and_title(session, film)
         return viewer_stars(session, film)
@@ -25,7 +25,7 @@ Listing = tuple[FilmList, ListedFilm]  # a film and the list in which it is
 
 
 class ListedTile:
-    """A row: a film of a list, with stars to rate it."""
+    """A row of a shelf: the tile of a recommended film, with stars to rate it."""
 
     def __init__(self, session: ViewerSession, listing: Listing) -> None:
         self.session = session
@@ -37,14 +37,14 @@ class ListedTile:
         self.show(listing)
 
     def show(self, listing: Listing) -> None:
-        """Update the position of the film and whether it was drawn at random."""
+        """Update the film's position in the list, and whether the film was drawn at random."""
         shown, listed = listing
         self._link.props["href"] = self.session.film_address(listed.film, shown, listed.position)
         self._badge.text = EXPLORED if listed.is_explored else ""
 
 
 def viewer_stars(session: ViewerSession, film: Film) -> Stars:
-    """Add stars that show the viewer's rating of a film and can change it."""
+    """Add stars that show the viewer's rating of a film and with which the viewer can change it."""
     given = session.opinions.ratings.get(film.movie_id)
     return Stars(session.loaded.catalogue.stars, given, f"Your stars for {film.name}")
 

@@ -1,4 +1,4 @@
-"""State of one open page: its viewer, their feedback, and the parts of the page that show it."""
+"""The session of an open page: its viewer, their feedback, and the parts of the page that show the feedback."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Site:
     """Objects that all pages share.
 
     Attributes:
-        service: answers the pages' requests.
+        service: the service that answers the pages' requests.
         tensorboard: URL of a TensorBoard to link to, or None.
     """
 
@@ -44,7 +44,7 @@ class Site:
 
 
 def viewer_id() -> str:
-    """Return the id of the browser's viewer, which is created at the first visit and stored in a cookie."""
+    """Return the id of the viewer who uses this browser; it is created at the first visit and stored in a cookie."""
     stored = cookie(VIEWER)
     user_id = stored if NEW_VIEWER.fullmatch(stored) else f"web-{token_hex(8)}"
     set_cookie(VIEWER, user_id)
@@ -52,18 +52,18 @@ def viewer_id() -> str:
 
 
 class ViewerSession:
-    """The viewer of an open page; stores their feedback and notifies the parts of the page.
+    """Holds the viewer of an open page, stores their feedback, and updates the parts of the page that depend on it.
 
     Args:
-        site: what all pages share.
+        site: objects that all pages share.
         user_id: id of a new viewer or of a user of the data set.
         loaded: the run that recommends.
         run: name of the run in the URL, or None for the default run.
-        snackbar: shows what was stored, and errors.
+        snackbar: the element that shows messages: what was stored, and errors.
 
     Attributes:
         opinions: the viewer's current opinions.
-        events: the events behind the opinions, the latest first.
+        events: the events from which the opinions follow, latest first.
     """
 
     def __init__(self, site: Site, user_id: str, loaded: LoadedRun, run: str | None, snackbar: Snackbar) -> None:
@@ -85,7 +85,7 @@ class ViewerSession:
 
     @property
     def is_known(self) -> bool:
-        """Return whether the viewer has ratings, here or in the data set."""
+        """Return whether the viewer has ratings, given on the pages or in the data set."""
         return self.is_in_data or bool(self.opinions.ratings)
 
     @property
@@ -99,13 +99,19 @@ class ViewerSession:
         return [name for name in service.run_names() if self.is_in_data or service.loaded_run(name).scores_new_users]
 
     def film_address(self, film: Film, shown: FilmList | None = None, position: int | None = None) -> str:
-        """Return the URL of a film's page for this viewer; it names the list and position it is opened from, if any."""
+        """Return the URL of a film's page for this viewer.
+
+        Args:
+            film: the film.
+            shown: the list from which the page is opened, which the URL then names; or None.
+            position: position of the film in that list, or None.
+        """
         user = self.user_id if self.is_in_data else None
         list_id = None if shown is None else shown.list_id
         return address("film", film.movie_id, user=user, run=self.run, shown=list_id, at=position)
 
     def follow(self, follower: Callable[[], Awaitable[None]]) -> None:
-        """Register a callback that is awaited whenever the viewer's opinions or the run change."""
+        """Register a function that is called and awaited whenever the viewer's opinions or the run change."""
         self._followers.append(follower)
 
     def show_errors(self) -> AbstractContextManager[None]:
@@ -113,7 +119,7 @@ class ViewerSession:
         return self._snackbar.show_errors()
 
     async def read_opinions(self) -> None:
-        """Read the viewer's opinions before the page is built, so that its parts need not move when they are known."""
+        """Read the viewer's opinions before the page is built, so that no part of it moves when they arrive."""
         with self.show_errors():
             self.opinions = await to_thread(self.site.service.opinions, self.user_id)
 
@@ -124,7 +130,7 @@ class ViewerSession:
         await self.changed()
 
     async def changed(self) -> None:
-        """Read the viewer's feedback again, and update the parts of the page that show it."""
+        """Read the viewer's feedback again after a change, and update the parts of the page that depend on it."""
         self._n_reads += 1
         read = self._n_reads
         service = self.site.service
@@ -148,23 +154,23 @@ class ViewerSession:
             film: the film.
             stars: a value of the rating scale.
             shown: the list in which the film was rated, or None.
-            listed: the film in that list, or None.
+            listed: the entry of the film in that list, or None.
         """
         noun = "star" if stars == 1 else "stars"
         await self._record(f"{stars:g} {noun}: {film.title}", self._event(Kind.RATING, film, shown, listed, stars))
 
     async def rate_row(self, action: Action) -> None:
-        """Store a rating given in a row, whose key is the film's id."""
+        """Store a rating that the viewer gave in a row of a list; the key of the row is the film's id."""
         await self.rate(self.loaded.catalogue.film(action.key), float(action.value))
 
     async def mark(
         self, kind: Kind, film: Film, shown: FilmList | None = None, listed: ListedFilm | None = None
     ) -> None:
-        """Store one of `MARKS` for a film, offer to undo it, and update the page; see `rate`."""
+        """Store a mark (one of `MARKS`) for a film, offer to undo it, and update the page; for arguments see `rate`."""
         await self._record(f"{MARK_LABELS[kind]}: {film.title}", self._event(kind, film, shown, listed))
 
     async def opened(self, film: Film, list_id: str, position: int) -> None:
-        """Store a click on a film in a list; once, however often the film's page is reloaded."""
+        """Store a click on a film in a list, and store it only once even if the film's page is reloaded."""
         click = self._event(Kind.CLICK, film)
         key = f"{list_id}-{position}-click"
         try:
@@ -173,7 +179,7 @@ class ViewerSession:
             return
 
     async def remove(self, movie_id: str, kinds: Collection[Kind]) -> None:
-        """Undo a viewer's feedback of some kinds on a film."""
+        """Undo all feedback of the given kinds that the viewer gave on a film, and update the page."""
         with self.show_errors():
             for event in await to_thread(self.site.service.recent, self.user_id, movie_id=movie_id):
                 if event.kind in kinds:
@@ -216,9 +222,9 @@ class ViewerSession:
 
 
 def _current(recent: Sequence[Event], opinions: Opinions) -> list[Event]:
-    """Return the recent events that determine the viewer's opinions, the latest first.
+    """Return those of the recent events from which the viewer's opinions follow, latest first.
 
-    A film keeps its place in the order when its rating changes.
+    A film whose rating is changed stays at the position of its first rating.
     """
     latest = {(event.movie_id, event.kind): event for event in reversed(recent)}
     return [

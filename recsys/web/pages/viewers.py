@@ -25,7 +25,7 @@ Rated = tuple[Film, float, int | None]
 
 
 async def viewers_page(loaded: LoadedRun, run: str | None) -> None:
-    """Build the page to choose a user on."""
+    """Build the page on which a user of the data set is chosen."""
     page_layout("Viewers", "/user")
     with Tag("div", classes="hero"):
         Tag("h1", "See what a viewer would see")
@@ -46,10 +46,10 @@ async def viewers_page(loaded: LoadedRun, run: str | None) -> None:
 
 
 async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | None) -> None:
-    """Build the page of one user.
+    """Build the page of one user of the data set.
 
     Raises:
-        UserError: the user does not exist.
+        UserError: the data set has no such user.
     """
     rated: Sequence[Rated] = await to_thread(loaded.ratings_of_user, user_id)
     segment = await to_thread(loaded.segment, user_id)
@@ -74,7 +74,10 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
 
 
 def _history(session: ViewerSession, rated: Sequence[Rated]) -> None:
-    """Add the ratings in the data set, the latest first; only `N_SHOWN` of them until "Show all" is pressed."""
+    """Add a list of the user's ratings in the data set, latest first.
+
+    Only the latest `N_SHOWN` are shown until the viewer presses "Show all".
+    """
     with Section("History"):
         rows = Tag("ul", classes="rows")
 

@@ -1,4 +1,4 @@
-"""Limits on pages that no browser shows, each of which holds memory until NiceGUI deletes it after a minute."""
+"""Limits the number of pages that no browser shows; each takes memory until NiceGUI deletes it after a minute."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SECONDS = 1.0  # between checks
 
 
 def bound_waiting_pages(reconnect_seconds: float) -> None:
-    """Delete excess pages of each client address while the application runs; call it once in a process.
+    """Delete pages above the limit for each client address, again and again; call this only once in a process.
 
     Args:
-        reconnect_seconds: time for which NiceGUI keeps a page whose browser has disconnected. Its storage per browser
-            tab, which no page uses, is deleted after the same time.
+        reconnect_seconds: time for which NiceGUI keeps a page after its browser has disconnected. NiceGUI's storage for
+            a browser tab, which no page uses, is deleted after the same time.
     """
     app.storage.max_tab_storage_age = reconnect_seconds
     n_deleted = 0
@@ -34,7 +34,10 @@ def bound_waiting_pages(reconnect_seconds: float) -> None:
 
 
 def delete_pages_beyond_the_share() -> int:
-    """Delete pages that no browser shows, the oldest of each client address beyond `WAITING_PAGES`; return how many."""
+    """Delete pages that no browser shows, and return how many were deleted.
+
+    For each client address, the newest `WAITING_PAGES` of these pages stay.
+    """
     newer: Counter[str] = Counter()
     n_deleted = 0
     for client in sorted(Client.instances.values(), key=lambda client: client.created, reverse=True):

@@ -1,4 +1,4 @@
-"""Add the lists that viewers saw, and positions and propensities of events, for off-policy estimates."""
+"""Add the lists that viewers saw, and the position and propensity of each event, for off-policy evaluation."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Create the table of lists, and add to events their list, position and propensity."""
+    """Create the table `lists`, and add the columns `list_id`, `position` and `propensity` to the table `events`."""
     op.create_table(
         "lists",
         sa.Column("list_id", Name(64), primary_key=True),

@@ -1,4 +1,4 @@
-"""Index a user's events by arrival, so that the latest opinions are found without reading all earlier ones."""
+"""Index each user's events by order of arrival, so that the latest are found without a scan of all earlier ones."""
 
 from alembic import op
 
@@ -7,6 +7,6 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Replace the index of events by user, kind and time with one by user, kind and order of arrival."""
+    """Replace the index on user, kind and time of events with an index on user, kind and order of arrival."""
     op.drop_index("events_by_user", "events")
     op.create_index("events_by_user", "events", ["user_id", "kind", "number"])

@@ -1,4 +1,4 @@
-"""Add the requests of the last minutes, by which the servers of one store keep a rate limit together."""
+"""Add recent request counts, with which the servers of one feedback store enforce a common rate limit."""
 
 import sqlalchemy as sa
 from alembic import op
