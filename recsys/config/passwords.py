@@ -43,7 +43,7 @@ def refuse_passwords_in(config: Mapping[str, Any]) -> None:
 
 
 def refuse_passwords_of_job(cfg: DictConfig) -> None:
-    """Check the config of a running Hydra job; if it contains a password, remove what Hydra has already written.
+    """Refuse a password in the config of a running Hydra job, and remove the copies that Hydra has written.
 
     Raises:
         UserError: the config contains a password.

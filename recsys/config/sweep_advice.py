@@ -17,7 +17,7 @@ PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of the
 
 
 def is_plain_sweep(hydra: Any) -> bool:
-    """Return whether the sweeper is Hydra's default one, and not that of a search or a study.
+    """Return whether a multirun is a plain sweep, by Hydra's default sweeper, and not a search or a study.
 
     Args:
         hydra: Hydra's own config.
@@ -31,10 +31,10 @@ def is_job_of_sweep() -> bool:
 
 
 class SweepAdvice(Callback):
-    """Prints, after a plain sweep, the command that makes a table of its runs."""
+    """After a plain sweep, prints the command that compares its runs in a table."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the command after the last job."""
+        """Print the command that compares the runs, after the last job of a plain sweep."""
         if is_plain_sweep(config.hydra):
             directory = short(Path(config.hydra.sweep.dir))
             print(f"The runs of the sweep are in {directory}. Compare them: {recsys_command('table', directory)}")
