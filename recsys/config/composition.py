@@ -16,7 +16,7 @@ from recsys.config.rules import count_ratings_for_rules
 
 
 def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | None = None) -> DictConfig:
-    """Check overrides, and compose a config from its primary config file and the overrides.
+    """Compose a config from a primary config file and overrides, which are checked first.
 
     Args:
         config_name: name of the primary config file, without its extension.

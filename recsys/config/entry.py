@@ -61,7 +61,7 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
 def may_sweep(arguments: Sequence[str]) -> bool:
     """Return whether a command may run more than one job.
 
-    This is so if it has an option, such as `-m`, or an override whose key begins with an entry of `SWEEPING`.
+    A command may do so if it has an option, such as `-m`, or an override whose key begins with an entry of `SWEEPING`.
     """
     return any(argument.lstrip("+~").startswith(("-", *SWEEPING)) for argument in arguments)
 
@@ -131,7 +131,7 @@ def _explained_interruption() -> Iterator[None]:
 
 
 def _continuing(hydra_config: HydraConf) -> str:
-    """Return the command that continues an interrupted job, or the words `repeat the command` in a search or study."""
+    """Return the command that continues an interrupted job; for a job of a search or study, `repeat the command`."""
     if is_job_of_sweep() and not is_plain_sweep(hydra_config):
         return "repeat the command"
     return train_command(f"resume={short(Path(hydra_config.runtime.output_dir))}")

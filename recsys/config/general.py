@@ -1,4 +1,4 @@
-"""The types of a run's general settings, such as `seed` and `ks`, which are no constructor arguments.
+"""The types of a run's general settings, such as `seed` and `ks`, which are not constructor arguments.
 
 The types of constructor arguments are checked elsewhere (see `recsys.config.nodes`); YAML itself checks no types.
 """

@@ -25,10 +25,11 @@ def register_labels() -> None:
 
 
 def label(model: str, overrides: Sequence[str]) -> str:
-    """Return the label of a run: the model's name, then `name=value` for each override, with the last part of its key.
+    """Return the label of a run: the model's name, then `name=value` for each override.
 
-    Some overrides are left out: those of keys in `UNNAMED` or below `UNNAMED_GROUPS` (except `data.cleaning`), those of
-    keys that do not affect results, and those whose value is a path.
+    `name` is the last part of the override's key. Some overrides are left out: those of keys in `UNNAMED` or below
+    `UNNAMED_GROUPS` (except `data.cleaning`), those of keys that do not affect results, and those whose value is a
+    path.
 
     Args:
         model: name of the model's config.
@@ -55,7 +56,7 @@ def _is_named(key: str, unnamed: Collection[str]) -> bool:
 
 
 def _run_label(*, _root_: DictConfig) -> str | None:
-    """Return the label of the run that a config belongs to; None if Hydra runs no job.
+    """Return the label of the run that a config belongs to; None if no Hydra command is running.
 
     Hydra's callbacks resolve the run directory before the job starts; at that time, the config `_root_` still contains
     Hydra's own settings.

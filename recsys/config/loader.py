@@ -15,10 +15,10 @@ from recsys.places import CONFIGS
 
 @contextmanager
 def config_loader(directory: Path | None = None) -> Iterator[ConfigLoader]:
-    """Yield Hydra's config loader: that of the running sweep or job or, if there is none, a new one for a directory.
+    """Yield the config loader of the running Hydra sweep or job; if none is running, yield one for a directory.
 
     Args:
-        directory: directory of the configs for a new loader; None for the project's configs.
+        directory: directory of the configs, if no sweep or job is running; None for the project's configs.
     """
     if GlobalHydra.instance().is_initialized():  # a sweep or a job is running
         yield GlobalHydra.instance().config_loader()

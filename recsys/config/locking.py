@@ -25,7 +25,7 @@ _held: list[IO[bytes]] = []  # closing a file releases its lock; so does the end
 
 
 class OutputLock(Callback):
-    """Locks the output directory of a command, and the directory of each job of a sweep, before Hydra writes to it."""
+    """Hydra callback that locks the output directories of commands and of jobs before Hydra writes to them."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Lock the directory of a run."""
@@ -82,7 +82,7 @@ def _hold(directory: Path) -> None:
 
 
 def _writes() -> bool:
-    """Return whether this process writes to the run's directory, as only the first of several processes does."""
+    """Return whether this process writes to the run's directory; of several processes, only the first does."""
     from recsys.studies.process import reports  # imports NumPy
 
     return reports()

@@ -1,4 +1,4 @@
-"""Builds a run's measurement of models from its config, and checks the metric that a search optimises."""
+"""Builds the `Measurement` of a run from its config, and checks the metric that a search optimises."""
 
 from __future__ import annotations
 

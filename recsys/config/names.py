@@ -1,4 +1,4 @@
-"""Names in error messages: suggestions in place of unknown names, and short names of classes."""
+"""Names in messages: suggestions for an unknown name, and the class name in a `_target_`."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ MOVED = {("LightGCN", name): "xsimgcl" for name in CONTRASTIVE}
 
 
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
-    """Check overrides, and add Hydra's prefix `++` to those of constructor arguments that the config does not list.
+    """Check overrides, and add Hydra's prefix `++` if they set a constructor argument that the config does not list.
 
     Overrides that have a prefix (`+`, `++`, `~`) and those of Hydra's own settings get no prefix. A sweep over several
     models accepts only settings that all of these models have.
@@ -93,7 +93,7 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
 
 
 def _require_extras(overrides: Sequence[Override]) -> None:
-    """Check that the extras that the chosen launcher or search needs are installed, before slower imports and checks.
+    """Check, before slower imports and checks, that the packages that a launcher or a search needs are installed.
 
     Raises:
         UserError: a package is missing.
@@ -106,7 +106,7 @@ def _require_extras(overrides: Sequence[Override]) -> None:
 
 
 def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoader) -> set[str | None]:
-    """Check configs and keys that overrides name; return the overrides of constructor arguments that no config lists.
+    """Check what overrides name; return those that set a constructor argument that the config does not list.
 
     Raises:
         UserError: a config, key or setting does not exist, or a config contains a password.
@@ -181,7 +181,7 @@ def values_of(override: Override) -> list[str]:
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
-    """Return the overrides that replace a given one in single jobs: one for each choice of a sweep, otherwise itself.
+    """Expand an override that sweeps over choices into one for each choice; return any other in a list of its own.
 
     Args:
         override: override that chooses a config of a group, or that has a prefix (`+`, `++`, `~`).

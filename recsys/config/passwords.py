@@ -43,7 +43,9 @@ def refuse_passwords_in(config: Mapping[str, Any]) -> None:
 
 
 def refuse_passwords_of_job(cfg: DictConfig) -> None:
-    """Refuse a password in the config of a running Hydra job, and remove the copies that Hydra has written.
+    """Check that the config of a running Hydra job contains no password.
+
+    If it contains one, the copies of the config that Hydra has written are removed.
 
     Raises:
         UserError: the config contains a password.

@@ -68,13 +68,13 @@ class Search:
     """Searches for the configuration that maximises the return value of a job, and tries no configuration twice.
 
     A configuration is a combination of values for the searched settings; a trial is a job with one configuration. The
-    search directory holds `study.journal`, in which Optuna stores the search, `trials.csv` with a row for each trial,
-    `best.yaml` and, at the end, `history.png` and `history.svg`. A trial ends in one of four ways: complete, pruned
-    (see `Pruning`), failed (for any reason, such as training that diverged), or interrupted together with the search.
-    Interrupted trials do not count towards `n_trials`.
+    search directory holds `study.journal` (the search as Optuna stores it), `trials.csv` (a row for each trial),
+    `best.yaml` (the best configuration) and, at the end, `history.png` and `history.svg`. A trial ends in one of four
+    states: complete, pruned (see `Pruning`), failed (for any reason, such as training that diverged), or interrupted
+    together with the search. Interrupted trials do not count towards `n_trials`.
 
     Several workers, also on several machines, can share a search in one `storage`; each worker is a command with a
-    directory of its own. If a worker is killed, its trials count as interrupted once it starts again, or once it has
+    directory of its own. If a worker is killed, its trials count as interrupted once the worker starts again, or has
     not reported for 15 minutes. A worker ends when all remaining trials are being run by others, so only the results of
     the last worker to end are complete.
 
@@ -359,7 +359,7 @@ def distribution(override: Override) -> BaseDistribution:
 
 
 def _is_at_an_end(distribution: BaseDistribution, value: Any) -> bool:
-    """Return whether a value is near an end of its range: closer to it than the share `END` of the range.
+    """Return whether a value is near an end of its range: within the share `END` of the range's width.
 
     If the distribution has a logarithmic scale, distances are measured on that scale.
     """

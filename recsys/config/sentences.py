@@ -35,7 +35,7 @@ TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage si
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Report an error of the `with` block in one sentence on stderr, and exit, if it is one that the user can correct.
+    """If the `with` block raises an error that the user can correct, report it in one sentence on stderr, and exit.
 
     Such errors are invalid input, a missing extra, files that cannot be written, and too little memory. Other errors
     are raised unchanged.

@@ -64,7 +64,7 @@ def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | Non
 
 
 class ShardedRun:
-    """A run in several processes, which `start` starts if no launcher such as torchrun has started them.
+    """A run in several processes, which are started by a launcher such as torchrun or, without one, by `start`.
 
     Args:
         strategy: Lightning strategy that connects the processes and divides the users among them.
@@ -75,7 +75,7 @@ class ShardedRun:
 
     @property
     def is_started(self) -> bool:
-        """Return whether the processes of the run have been started; this process is then one of them."""
+        """Return whether the processes of the run have been started; if so, the current process is one of them."""
         return cast(ClusterEnvironment, self.strategy.cluster_environment).creates_processes_externally
 
     def start(self, cfg: DictConfig) -> dict[str, float]:

@@ -39,7 +39,7 @@ def engine_of(cfg: DictConfig) -> Engine:
 class Splits:
     """Builds the splits that configs describe.
 
-    Splits stay in memory, so that configs with equal settings of data and split share one.
+    Splits stay in memory, so that configs with equal settings of data and split share a split.
     """
 
     def __init__(self) -> None:

@@ -234,7 +234,8 @@ def _check_lightning(slot: str, node: Any, run_dir: Path, known: Collection[str]
     """Check that a trainer or a logger is one of Lightning's, and writes only into the run's directory.
 
     Raises:
-        UserError: the class is another one, or a setting is neither a plain value nor a path in the run's directory.
+        UserError: the class is not one of Lightning's, or a setting is neither a plain value nor a path in the run's
+            directory.
     """
     target = str(node.get("_target_"))
     if target in known:

@@ -19,7 +19,7 @@ STUDY = re.compile(r"experiment$|study\.")  # keys that choose the study, or cha
 
 
 def study_names() -> list[str]:
-    """Return the names of all experiments in configs/experiment, sorted: studies, and perhaps plain sweeps."""
+    """Return the sorted names of all experiments in configs/experiment, which are studies or plain sweeps."""
     return sorted(file.stem for file in (loader.CONFIGS / "experiment").glob("*.yaml"))
 
 

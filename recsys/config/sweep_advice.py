@@ -17,7 +17,7 @@ PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of the
 
 
 def is_plain_sweep(hydra: Any) -> bool:
-    """Return whether a multirun is a plain sweep, by Hydra's default sweeper, and not a search or a study.
+    """Return whether a multirun is a plain sweep (with Hydra's default sweeper) rather than a search or a study.
 
     Args:
         hydra: Hydra's own config.

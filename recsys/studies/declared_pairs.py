@@ -69,15 +69,15 @@ def _declared(study: Study, outcomes: Sequence[Outcome]) -> Iterator[PairOfRows]
 
 
 def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
-    """Compare pairs of rows as one family of tests.
+    """Compare pairs of rows (models with their settings) as one family of tests.
 
     Returns:
-        A frame with a row for each pair that shares test users. Its columns are `setting`, `metric`, `row` and `other`;
-        the number of shared `users`; the `difference` with the ends `low` and `high` of its interval; the smallest
-        `detectable` difference (see `DETECTABLE`); the `effect_size`; the p-values `p` and `p_holm`, of which the
-        latter is adjusted for all pairs; `equivalent`, which is whether the rows are equivalent within the margin, NaN
-        without a margin; and the `conclusion`, which is `above` or `below` if the value of `row` is significantly
-        larger or smaller than that of `other`, else `undecided`.
+        A frame with a row for each pair of models that share test users. Its columns are `setting`, `metric`, `row` and
+        `other`; the number of shared `users`; the `difference` with the ends `low` and `high` of its interval; the
+        smallest `detectable` difference (see `DETECTABLE`); the `effect_size`; the p-values `p` and `p_holm`, of which
+        the latter is adjusted for all pairs; `equivalent`: whether the models are equivalent within the margin, NaN
+        without a margin; and the `conclusion`: `above` or `below` if the value of `row` is significantly larger or
+        smaller than that of `other`, else `undecided`.
     """
     records = []
     for setting, metric, row, other, values, other_values, margin in pairs:

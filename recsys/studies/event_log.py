@@ -71,7 +71,7 @@ class EventLog:
 
         The summary that would list the columns of the tab is not written, since TensorBoard would use the list of one
         run for all runs, and hide settings that only other models have. Without a list, TensorBoard shows the settings
-        of all runs, and first those that differ between runs.
+        of all runs, those that differ between runs first.
 
         Args:
             settings: name -> value.

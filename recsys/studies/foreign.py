@@ -37,7 +37,7 @@ def check_links(directory: Path) -> None:
 
 
 def cache_of(config: dict[str, Any]) -> str:
-    """Return the `cache_dir` of a run's config or, if it contains no prepared data here, the default cache."""
+    """Return the `cache_dir` of a run's config; if that has no prepared data on this machine, the default cache."""
     named = str(config.get("cache_dir"))
     return named if Path(named, PREPARED).is_dir() else default_cache()
 

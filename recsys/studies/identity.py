@@ -62,8 +62,8 @@ def identity(config: Mapping[str, Any]) -> str:
     """Return a digest, 16 hexadecimal digits, of the settings that determine the results of a run.
 
     Settings in `NOT_DECISIVE` do not count. Among them are the paths of data, since the manifest has fingerprints of
-    their contents. A top-level setting that is null, false or 0 counts as missing, so that a switch that a later
-    version adds, and that is off, does not change the identity of earlier runs.
+    their contents. A top-level setting that is null, false or 0 counts as missing, so that runs of earlier versions
+    have the same identity if a new version adds a switch that is off by default.
     """
     decisive = {
         name: value

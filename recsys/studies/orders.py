@@ -1,4 +1,4 @@
-"""How well two evaluation protocols agree on the order of models, by Kendall's tau.
+"""Measures how well two evaluation protocols agree on the order of models, by Kendall's tau.
 
 Two protocols can order models differently because they ask different questions, or because the differences between
 models are within the noise. For comparison, the effect of noise alone is measured by the tau between two resamples of

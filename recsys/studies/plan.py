@@ -73,7 +73,7 @@ def dependency_levels(
 
     Returns:
         A list of (job, finished run) for each level. The run is None if the job has to be executed: it has no finished
-        run, or this run is older than a run that it depends on.
+        run, or its finished run is older than a run that it depends on.
 
     Raises:
         UserError: a row refers to an unknown row, or the dependencies between rows form a cycle.
@@ -100,7 +100,7 @@ def dependency_levels(
 
 
 def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
-    """Return the overrides of each variant of a setting: each combination of the values that it lists for its keys."""
+    """Return the overrides of each variant of a setting: a combination of the values that the setting lists."""
     keys = list(setting.overrides)
     return [dict(zip(keys, values, strict=True)) for values in product(*map(as_list, setting.overrides.values()))]
 

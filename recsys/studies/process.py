@@ -1,4 +1,4 @@
-"""Seeds and threads of this process, and the part it plays in a run of several processes."""
+"""Seeds and threads of this process, and its role in a run of several processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fix_randomness(seed: int) -> None:
 
 
 def limit_threads(n: int) -> None:
-    """Limit torch to n threads, also if it is imported only later, for example by a sentence encoder.
+    """Limit torch to n threads, even if torch is imported only later, for example by a sentence encoder.
 
     Raises:
         UserError: n is not above zero.
@@ -56,5 +56,5 @@ def is_requeued() -> bool:
 
 
 def reports() -> bool:
-    """Return whether this process writes and prints for its run, as its first or only process does."""
+    """Return whether this process writes and prints for its run; of several processes, only the first does."""
     return not any(int(os.environ.get(name, 0)) for name in RANKS)

@@ -40,7 +40,7 @@ class Progress:
 
     @contextmanager
     def polling(self, directories: Collection[Path]) -> Iterator[None]:
-        """Poll run directories during the `with` block, in which their runs are executed."""
+        """Poll run directories during the `with` block, in which the runs are executed."""
         try:
             with repeated(lambda: self.update(directories), POLL_SECONDS):
                 yield

@@ -5,7 +5,7 @@ A comment above each table names the file with its numbers, the setting and, for
     <!-- experiments/STUDY/table.csv, SETTING -->           rows of the study by metrics
     <!-- experiments/STUDY/pairs.csv, SETTING, METRIC -->   all declared comparisons of a metric
 
-`fill` writes the numbers into such tables. In a table of rows, which rows and metrics it shows is chosen by hand: its
+`fill` writes the numbers into such tables. The rows and metrics of the first kind of table are chosen by hand: its
 first column names the rows, its header the metrics. Whether the best value of a column is bold is chosen by hand too.
 """
 
@@ -28,7 +28,7 @@ MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n
 
 
 def fill(text: str, root: Path) -> str:
-    """Return a Markdown text after writing the current numbers into its marked tables.
+    """Write the current numbers into the marked tables of a Markdown text, and return the text.
 
     Args:
         text: the text.
@@ -127,7 +127,7 @@ def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Seque
 
 
 def _figure(mean: float, deviation: float, best: float) -> str:
-    """Format the cell of a mean and its deviation, bold if the mean is the best; "" if the row has no such metric."""
+    """Format a mean and its deviation for a cell; the best mean is bold, and a missing one gives ""."""
     if np.isnan(mean):
         return ""
     figure = f"**{mean:.4f}**" if mean == best else f"{mean:.4f}"

@@ -168,7 +168,7 @@ class RunWriter:
 
         Args:
             trained: the final model with its validation metrics and, if it was tested, its test metrics.
-            also: functions to call with the run before the manifest is written, which marks the run as finished.
+            also: functions to call with the run before the manifest marks the run as finished.
         """
         model, dataset, metrics = trained.model, trained.split.dataset, dict(trained.metrics)
         model.save_without_data(self.directory / MODEL)
@@ -221,7 +221,7 @@ def write_failure(directory: Path, error: Exception) -> None:
 
 
 def failure_reason(error: Exception) -> str:
-    """Return the reason why a run failed, in one line, from the error that it raised."""
+    """Describe in one line the error that made a run fail."""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     return kind + " ".join(str(error).split())
 

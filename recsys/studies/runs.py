@@ -9,7 +9,7 @@
     tensorboard/ or csv/    curves and other output of the logger
     tensorboard/final/      final metrics, hyperparameters, texts and points, as TensorBoard shows them
     checkpoints/selection/  best and last weights of the fit on training ratings, which validation monitored
-    checkpoints/refit/      the same of the fit on training and validation ratings together
+    checkpoints/refit/      best and last weights of the fit on training and validation ratings together
     model/                  the final model, which `recsys.models.base.load` reads without Hydra
     metrics.json            `valid/ndcg@10`, `test/ndcg@10`, ...
     per_user.parquet        a row for each test user, a column for each metric
@@ -183,7 +183,7 @@ class Run:
 
     @property
     def may_embed_new_users(self) -> bool:
-        """Return whether the model embeds users by their histories; True if only loading the model could show this."""
+        """Return whether the model embeds users by their histories; True also if this is unknown until it is loaded."""
         if not (self.directory / MODEL).is_dir():
             return True
         cls = known_class(self._model_directory)

@@ -30,13 +30,13 @@ ITEM_METRICS = {"ndcg": "dcg", "hr": "recall", "rmse": "mse"}  # the counterpart
 
 
 def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Iterator[tuple[str, str, Figure]]:
-    """Draw a heat map of rows by slices for each kind of slice.
+    """Draw a heat map for each kind of slice, with a row for each model and a column for each slice.
 
     The cells are shaded by how far they are above or below the mean of their column.
 
     Args:
         metric: main metric of the study's setting.
-        by_row: outcomes of each row (model), the best row first.
+        by_row: outcomes of each model, by its row in the study's table, the best first.
 
     Yields:
         File name, title and figure.

@@ -71,8 +71,8 @@ class Setting:
             comes first.
         varied: keys of `overrides` for which the config lists several values, even if a command selects only one of
             them.
-        on_demand: whether a command runs the setting only if it names it or selects no other; for example, because its
-            files cannot be downloaded.
+        on_demand: whether the setting is run only by commands that name it or that select no other setting; for
+            example, because its files cannot be downloaded.
         pairs: pairs of rows to compare, written in a config as `[Markov, EASE]` for the main metric, or as `[Markov,
             EASE, hr@10]`. All pairs of a study are one family of tests.
         margin: difference within which two rows count as equivalent, chosen before results are known; None for no test
@@ -103,8 +103,8 @@ class Study:
         search: whether to search hyperparameters again that have already been chosen.
         settings_run: names of the settings to run; if empty, all except those with `on_demand`.
         rows_run: names of the rows to run; rows on which these depend are run too. If empty, all rows are run.
-        tolerance: relative difference within which a metric still agrees with a published one on another processor, for
-            rows of a single seed.
+        tolerance: relative difference within which a metric that is measured again on another processor agrees with the
+            published one, for rows of a single seed.
     """
 
     name: str
@@ -201,11 +201,13 @@ class Study:
         return self.n_trials if row.n_trials is None else row.n_trials
 
     def with_chosen_overrides(self, chosen: Mapping[tuple[str, str], Mapping[str, Any]]) -> Study:
-        """Return the study with the hyperparameters that searches chose, and their numbers of configurations.
+        """Return the study with the hyperparameters that searches chose.
+
+        Each searched row also gets the number of configurations that its search compared.
 
         Args:
-            chosen: (name of the setting, name of the row) -> overrides to add to those of the row, which they replace
-                if they have the same key.
+            chosen: (name of the setting, name of the row) -> overrides, which are added to those of the row and take
+                precedence over them.
         """
         settings = {
             name: replace(
@@ -306,7 +308,10 @@ def _within(pairs: Sequence[Pair], rows: Mapping[str, Row]) -> tuple[Pair, ...]:
 
 
 def _restricted(overrides: Mapping[str, Any], command: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return a setting's overrides with only the values that a command selects; empty if a key has none of them."""
+    """Return a setting's overrides with only the values that a command selects.
+
+    The result is empty if the command selects none of the values of some key.
+    """
     restricted = dict(overrides)
     for key in overrides.keys() & command.keys():
         values = [value for value in as_list(overrides[key]) if str(value) in command[key]]

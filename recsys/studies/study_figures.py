@@ -109,7 +109,10 @@ def _in_capitals(text: str) -> str:
 
 
 def _subtitle(setting: str, outcomes: Sequence[Outcome]) -> str:
-    """Return the names of the data and of the setting; only the setting's if it begins with a name of the data."""
+    """Return a subtitle: the names of the data and of the setting.
+
+    The former are left out if the setting's name begins with one of them.
+    """
     names = sorted({run.manifest["data"]["name"] for _, run in complete_runs(outcomes)})
     return setting if setting.startswith(tuple(names)) else ", ".join([*names, setting])
 

@@ -5,10 +5,10 @@
     table.tex       the same tables in LaTeX, with the package booktabs
     table.csv       the statistics behind the tables, comparisons included
     pairs.csv       comparisons that the study declares, if it declares any; table.md shows them too
-    orders.csv      agreement of the settings on the order of their rows, if they share rows
-    figures/        PNG and SVG
-    leakage/        for each split, the overlap of its parts and its invariants
-    search/         trials of the searches, with a figure each
+    orders.csv      how well the settings agree on the order of their rows, if they share rows
+    figures/        each figure as PNG and SVG
+    leakage/        for each split, what its training, validation and test ratings share, and its invariants
+    search/         the trials of each search, and a figure of them
 
 README.md in the same folder is written by hand.
 """

@@ -157,7 +157,7 @@ def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[st
 def _comparisons(
     metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[tuple[Any, ...]]:
-    """Compare all other rows with the baseline on per-user metrics; columns as in `COMPARED`."""
+    """Compare all other rows with the baseline on per-user metrics; return tuples with the columns `COMPARED`."""
     values = {row: user_metrics(outcomes, metrics) for row, outcomes in by_row.items()}
     records: list[tuple[Any, ...]] = []
     for metric in metrics:

@@ -180,6 +180,6 @@ def _seconds(value: float) -> str:
 
 
 def _ranks(metric: str, means: pd.Series) -> pd.Series:
-    """Rank means after rounding, 1 for the best; all ranks are 0 for metrics of which no direction is better."""
+    """Rank rounded means, 1 for the best; all ranks are 0 if neither larger nor smaller values are better."""
     rounded = means.map(_number, na_action="ignore").astype(float)
     return (rounded * -direction(metric)).rank(method="dense") if direction(metric) else 0 * rounded

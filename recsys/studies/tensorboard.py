@@ -141,7 +141,7 @@ def _indented(text: str) -> str:
 def _add_points(
     events: EventLog, name: str, points: np.ndarray, n_ratings: np.ndarray, described: pd.DataFrame
 ) -> None:
-    """Add the embeddings of those `PROJECTED` users or items that have the most ratings.
+    """Add embeddings of users or items; of more than `PROJECTED`, only those with the most ratings.
 
     The projector treats an empty cell as missing, so a numeric column with gaps still counts as numeric.
 

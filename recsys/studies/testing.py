@@ -68,7 +68,7 @@ class Measurement:
         return replace(tested, summary=tested.summary | order_test(model, holdout, self.protocol, self.ks))
 
     def own(self, model: Recommender, holdout: Holdout) -> dict[str, Evaluation]:
-        """Measure a fitted model without the reranker.
+        """Measure a fitted model without the reranker, for comparison.
 
         Returns:
             Name of the model's class -> evaluation; empty if there is no reranker.
@@ -102,10 +102,10 @@ class Measurement:
     def baselines(self, split: Split, refit: bool, own: Recommender) -> dict[str, Evaluation]:
         """Fit baselines, and measure them on the test without a reranker.
 
-        If only predicted ratings are measured, the baseline is user and item biases. Otherwise the baselines are
-        popularity and, if the data have times, Markov neighbours, which read the order of interactions. A baseline of
-        the same class as the model is left out. A baseline that cannot be fitted, for example because the data are too
-        large for it, is left out with a warning.
+        If only predicted ratings are measured, the baseline is a model of user and item biases. Otherwise the baselines
+        are popularity and, if the data have times, Markov neighbours, which read the order of interactions. A baseline
+        of the same class as the model is left out. A baseline that cannot be fitted, for example because the data are
+        too large for it, is left out with a warning.
 
         Args:
             split: the split.
@@ -154,9 +154,9 @@ def conclude(
         trained: the final model, with its validation metrics.
         measurement: how the model is tested.
         logger: logger of the curves, or None. Loggers other than TensorBoard's also get settings and final metrics.
-        also: functions to call with the run before its manifest is written, which marks the run as finished.
-        is_alone: whether the run is no job of a sweep; if True, commands to try next are printed. A sweep prints its
-            own after its last job.
+        also: functions to call with the run before its manifest marks the run as finished.
+        is_alone: whether to print commands to try next; False for a job of a sweep, which prints its own after the last
+            job.
 
     Returns:
         The validation metrics and, if the model was tested, the test metrics.
@@ -185,9 +185,10 @@ def conclude(
 
 
 def _completed(model: Recommender, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Complete a model that is sharded by user in the first process, and return the numbers of ratings.
+    """Return the numbers of ratings, after the first process has collected the learned state of a sharded model.
 
-    If the run is sharded by user, all of its processes must call this.
+    A model that is not sharded by user is complete already. If the run is sharded by user, all of its processes must
+    call this.
 
     Returns:
         Number of ratings of each item, int64 (n_items,), and of each user, int64 (n_users,).

@@ -13,7 +13,7 @@ from recsys.studies.runs import Run
 
 
 def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommender, split: Split) -> Split:
-    """Give a model the weights of an earlier run to start from, and return the split with which to train it.
+    """Initialise a model with the weights of an earlier run, and return the split on which to train it.
 
     Args:
         earlier: the earlier run.
