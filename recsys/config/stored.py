@@ -213,7 +213,7 @@ def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], kn
 
 
 def _is_in_package(target: str, bases: tuple[type, ...]) -> bool:
-    """Return whether a dotted class name is of the same subpackage of recsys as one of the base classes.
+    """Return whether a dotted class name is in the same subpackage of recsys as one of the base classes.
 
     Nothing is imported for this.
     """

@@ -90,7 +90,7 @@ class StudySweep:
             )
 
     def _checked(self, study: Study) -> dict[str, Split]:
-        """Check the rows of a study, and return its splits by setting and variant.
+        """Check the rows (models) of a study's tables, and return the study's splits by setting and variant.
 
         The data, split and model of each row are constructed, so that invalid ones are found before any training. A
         model that reads other runs, such as a blend of other rows, is constructed only if these runs have finished. The
@@ -112,9 +112,9 @@ class StudySweep:
         return splits
 
     def _searched(self, study: Study) -> Study:
-        """Search the hyperparameters of rows that have a search space, and return the study with the best ones.
+        """Search the hyperparameters of models that have a search space; return the study with the best ones found.
 
-        Trials are measured on validation, and on the first variant of the row's setting, such as the first fold.
+        Trials are measured on validation, and on the first variant of the model's setting, such as the first fold.
 
         Raises:
             UserError: a search cannot run; see `Search.run`.
@@ -170,7 +170,7 @@ class StudySweep:
     def _resuming_arguments(self, job: Job) -> list[str]:
         """Return a job's arguments, with `resume=` if an interrupted run of the job is in its directory.
 
-        Otherwise, clear the files that mark another run in this directory as finished or failed.
+        Otherwise, remove the files that mark another run in this directory as finished or failed.
         """
         if is_interrupted(job.directory, self._config(job)):
             return [*self._arguments(job), *override_arguments({"resume": str(job.directory)})]

@@ -33,10 +33,10 @@ def expected_best(values: np.ndarray) -> np.ndarray:
 
 
 def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Series]:
-    """Return the expected best validation metric by number of configurations, for each row that was searched.
+    """Return the expected best validation metric by number of configurations, for each model that was searched.
 
-    A row is a model in the study's table, whose settings a search may have chosen. A pruned trial counts with its value
-    at the epoch of pruning, a failed trial with the worst value of all trials. Interrupted trials do not count.
+    A pruned trial counts with its value at the epoch of pruning, a failed trial with the worst value of all trials.
+    Interrupted trials do not count.
 
     Args:
         runs: directory of the study's runs.
@@ -45,7 +45,8 @@ def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Serie
             such as rmse, `trials.csv` has negated values.
 
     Returns:
-        Name of the row -> series of the expected best value, indexed by the number of configurations, from 1.
+        Name of the model's row in the study's table -> series of the expected best value, indexed by the number of
+        configurations, from 1.
     """
     curves = {}
     for row in setting.rows:

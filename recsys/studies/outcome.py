@@ -40,7 +40,7 @@ class Outcome:
 
 
 def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """Group the outcomes of a setting by row, in the order of the setting's rows."""
+    """Group the outcomes of a setting by row (model), in the order of the setting's table."""
     by_row: dict[str, list[Outcome]] = {row: [] for row in setting.rows}
     for outcome in outcomes:
         by_row[outcome.row].append(outcome)
@@ -48,12 +48,12 @@ def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, 
 
 
 def complete_runs(outcomes: Sequence[Outcome]) -> list[tuple[int, Run]]:
-    """Return (seed, run) for each finished run of a row, leaving out seeds of which some variant is not finished.
+    """Return (seed, run) for each finished run of a model, without seeds for which some variant has not finished.
 
     A mean over variants is comparable between seeds only if no variant is missing.
 
     Args:
-        outcomes: all outcomes of the row.
+        outcomes: all outcomes of the model in one setting.
     """
     incomplete = {outcome.seed for outcome in outcomes if outcome.run is None}
     return [(each.seed, each.run) for each in outcomes if each.run is not None and each.seed not in incomplete]

@@ -100,7 +100,7 @@ def dependency_levels(
 
 
 def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
-    """Return the overrides of each variant of a setting: a combination of the values that the setting lists."""
+    """Return the overrides of each variant of a setting: each combination of the values that the setting lists."""
     keys = list(setting.overrides)
     return [dict(zip(keys, values, strict=True)) for values in product(*map(as_list, setting.overrides.values()))]
 
@@ -116,7 +116,7 @@ def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
 
 
 def row_directory(directory: Path, setting: str, row: str) -> Path:
-    """Return the directory of the runs of one row.
+    """Return the directory of the runs of one row of a study's tables (a model in one setting).
 
     Args:
         directory: directory of the study's runs.
@@ -127,7 +127,9 @@ def row_directory(directory: Path, setting: str, row: str) -> Path:
 
 
 def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
-    """Return (name of the setting, name of the row) for all rows, in levels; a row depends only on earlier levels.
+    """Return (name of the setting, name of the row) for all rows (models) of a study's tables, in levels.
+
+    A row depends only on rows of earlier levels.
 
     Raises:
         UserError: the dependencies form a cycle.
@@ -153,7 +155,7 @@ def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
 def _jobs(
     study: Study, name: str, row: str, directory: Path, directories: Mapping[tuple[str, str, str, int], Path]
 ) -> Iterator[Job]:
-    """Yield the jobs of one row in one setting.
+    """Yield the jobs of one row (model) in one setting.
 
     Args:
         study: the study.
@@ -184,7 +186,7 @@ def _override_argument(key: str, value: Any) -> str:
 
 
 def _resolved(value: Any, directories: Mapping[str, Path]) -> Any:
-    """Replace references to rows, such as `{GMF}`, in an override's value by the directories of the rows' runs."""
+    """Replace references to other rows (models), such as `{GMF}`, in an override's value by their run directories."""
     if not isinstance(value, str):
         return value
     return REFERENCE.sub(lambda reference: str(directories[reference[1]]), value)

@@ -1,4 +1,4 @@
-"""Hyperparameter searches of a study: which rows need one, and what finished searches chose."""
+"""Hyperparameter searches of a study: which rows (models) need one, and what finished searches chose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEARCH = "search"  # directory of a row's search, below that of its runs
 
 
 def rows_to_search(study: Study) -> list[tuple[str, str]]:
-    """Return (name of the setting, name of the row) of each row whose hyperparameters have to be searched."""
+    """Return (name of the setting, name of the row) of each model whose hyperparameters have to be searched."""
     return [
         (name, row)
         for name, setting in study.settings.items()
@@ -24,7 +24,7 @@ def rows_to_search(study: Study) -> list[tuple[str, str]]:
 
 
 def with_search_results(study: Study, directory: Path) -> Study:
-    """Return the study after giving its rows the best hyperparameters that searches have found so far.
+    """Return the study after giving its models the best hyperparameters that searches have found so far.
 
     Args:
         study: the study.

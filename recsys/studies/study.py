@@ -174,7 +174,7 @@ class Study:
         )
 
     def _selected_rows(self, rows: Mapping[str, Row], command: Mapping[str, Sequence[str]]) -> dict[str, Row]:
-        """Return the rows that are selected by a command and by `rows_run`, and the rows on which these depend.
+        """Return the rows (models) that a command and `rows_run` select, and the rows on which these depend.
 
         Rows have only the selected seeds; a row with none of them keeps all of its seeds.
 
@@ -197,7 +197,7 @@ class Study:
         }
 
     def n_trials_of(self, row: Row) -> int:
-        """Return the number of configurations that the search of a row tries."""
+        """Return the number of configurations that the hyperparameter search of a row (model) tries."""
         return self.n_trials if row.n_trials is None else row.n_trials
 
     def with_chosen_overrides(self, chosen: Mapping[tuple[str, str], Mapping[str, Any]]) -> Study:
@@ -229,7 +229,7 @@ class Study:
 
 
 def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
-    """Return the names of the rows to whose runs a row refers.
+    """Return the names of the rows to whose runs a row (model) refers in its overrides.
 
     Args:
         rows: rows of the setting by name.

@@ -64,7 +64,7 @@ class _SettingData:
     seconds: pd.Series
 
     def test_means(self, metric: str) -> pd.Series:
-        """Return the mean of a test metric over seeds, for each row that has the metric."""
+        """Return the mean of a test metric over seeds, for each row (model) that has the metric."""
         return pd.Series({row: seed_means(own, f"test/{metric}").mean() for row, own in self.by_row.items()}).dropna()
 
 
@@ -127,9 +127,9 @@ def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Se
 
 
 def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
-    """Return the ends of the bootstrap interval of a metric's mean over users, in a column for each row.
+    """Return the ends of the bootstrap interval of a metric's mean over users, in a column for each model.
 
-    Rows without the metric have no column. Errors, and metrics whose names contain `/relevant`, have no intervals,
+    Models without the metric have no column. Errors, and metrics whose names contain `/relevant`, have no intervals,
     because their means in tables are over ratings and not over users.
     """
     found = {row: user_metrics(own, [metric]).get(metric) for row, own in by_row.items()}
@@ -138,7 +138,7 @@ def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataF
 
 
 def _colours(rows: pd.Index) -> dict[str, str]:
-    """Assign a colour to each row, given the best row first; only the best rows are highlighted."""
+    """Assign a colour to each row (model), given the best first; only the best ones are highlighted."""
     return dict.fromkeys(rows, figures.FAINT) | dict(zip(rows[:N_COLOURED], figures.COLOURS, strict=False))
 
 
@@ -171,9 +171,9 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 
 
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
-    """Draw the ranks of the rows by one metric over all users, under each setting and each protocol of the metric.
+    """Draw the ranks of the models by one metric over all users, under each setting and protocol of the metric.
 
-    Returns None unless there are several settings, all with the same three or more rows.
+    Returns None unless there are several settings, all with the same three or more models.
     """
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
@@ -279,11 +279,11 @@ def _training_time(data: _SettingData) -> Figure | None:
 
 
 def pareto_front(seconds: pd.Series, values: pd.Series, direction: int) -> list[str]:
-    """Return the rows that no other row surpasses in both training time and metric, the fastest first.
+    """Return the models that no other model surpasses in both training time and metric, the fastest first.
 
     Args:
-        seconds: training time by row.
-        values: metric by row.
+        seconds: training time by model.
+        values: metric by model.
         direction: 1 (or 0) if larger values of the metric are better, -1 if smaller ones are.
     """
     order = seconds[values.index].sort_values(kind="stable").index
@@ -328,7 +328,7 @@ def _axes(n_labels: int) -> tuple[Figure, Axes]:
 
 
 def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str], marker: str = "o") -> None:
-    """Draw a line for each row of a study, with the row's name at the right; the line of the best row is on top."""
+    """Draw a line for each row (model), with its name at the right; the line of the best model is on top."""
     others = [row for row in curves if colours[row] == figures.FAINT]
     styles = dict.fromkeys(curves, STYLES[0]) | dict(zip(others, cycle(STYLES), strict=False))
     for row, curve in reversed(list(curves.items())):
@@ -339,7 +339,7 @@ def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str]
 
 
 def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
-    """Draw a dot for each row of a study, with the interval of its main metric, and the row's name at the right."""
+    """Draw a dot for each row (model), with the interval of its main metric, and its name at the right."""
     rows = list(x.index.intersection(y.index))
     ax.scatter(x[rows], y[rows], c=[data.colours[row] for row in rows], s=34, zorder=2)
     for row in data.intervals.columns.intersection(rows):
@@ -349,7 +349,7 @@ def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
 
 
 def _with_intervals(data: _SettingData) -> str:
-    """Return the axis label of the main metric, which mentions intervals if some row has one."""
+    """Return the axis label of the main metric, which mentions intervals if some model has one."""
     return data.metric if data.intervals.empty else f"{data.metric}, {LEVEL:.0%} intervals"
 
 
@@ -363,9 +363,9 @@ def _plain_logarithms(ax: Axes, subs: Sequence[int]) -> None:
 def _names(
     ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str], styles: Mapping[str, str]
 ) -> None:
-    """Write the names of rows in a column at the right of the axes, without overlap.
+    """Write the names of rows (models) in a column at the right of the axes, without overlap.
 
-    A thin line joins each name to the point (x, y) that `ends` has for the row.
+    A thin line joins each name to the model's point (x, y), which `ends` contains.
     """
     rows = sorted(ends, key=lambda row: ends[row][1])
     low, high = ax.get_ylim()

@@ -50,7 +50,7 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
 
 def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
-    """Average a metric over the variants of a row, and return the means indexed by seed.
+    """Average a metric over the variants of a row (model), and return the means indexed by seed.
 
     Seeds for which a variant has not finished are left out; the mean is NaN if the run of a variant lacks the metric.
 
@@ -77,10 +77,10 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 def training_seconds(
     rows: Mapping[str, Row], by_row: Mapping[str, Sequence[Outcome]], name: str, clock: str = "seconds"
 ) -> float:
-    """Return a row's mean training time over its complete runs, refits included; NaN if no time was measured.
+    """Return a model's mean training time over its complete runs, refits included; NaN if no time was measured.
 
-    A row that uses the runs of other rows, such as a blend, could not be trained without these runs, so their training
-    time is added.
+    A model that uses the runs of other rows of the table, such as a blend, could not be trained without these runs, so
+    their training time is added.
 
     Args:
         rows: rows of the setting.
@@ -142,7 +142,7 @@ def _configurations(outcomes: Sequence[Outcome]) -> float:
 
 
 def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, UserMetrics]:
-    """Return the per-user test metrics of a row's complete runs: metric -> (seed, split) -> series indexed by user.
+    """Return the per-user test metrics of a model's complete runs: metric -> (seed, split) -> series indexed by user.
 
     Metrics without values per user are left out.
     """
@@ -157,7 +157,7 @@ def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[st
 def _comparisons(
     metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[tuple[Any, ...]]:
-    """Compare all other rows with the baseline on per-user metrics; return tuples with the columns `COMPARED`."""
+    """Compare all other models with the baseline on per-user metrics; return tuples with the columns `COMPARED`."""
     values = {row: user_metrics(outcomes, metrics) for row, outcomes in by_row.items()}
     records: list[tuple[Any, ...]] = []
     for metric in metrics:

@@ -24,7 +24,7 @@ from recsys.terminal import print_figures
 
 @dataclass(frozen=True, eq=False)
 class StudyTable:
-    """The results of all rows of a study in one of its settings: on one data set, split and protocol.
+    """The results of all models of a study in one of its settings: on one data set, split and protocol.
 
     Attributes:
         setting: name of the setting.
@@ -65,7 +65,7 @@ class StudyTable:
 
     @property
     def baseline(self) -> str | None:
-        """Return the name of the row with which the other rows are compared; None if no row was compared."""
+        """Return the name of the row (model) with which the others are compared; None if no model was compared."""
         return next(iter(self.statistics["baseline"].dropna()), None)
 
     def _cells(self, markup: _Markup) -> pd.DataFrame:
@@ -101,7 +101,7 @@ class _Markup:
     escape: Callable[[str], str]
 
     def cell(self, statistics: pd.Series) -> str:
-        """Format the mean, standard deviation and mark of significance; the status of the row if it has no mean."""
+        """Format a model's mean, standard deviation and mark of significance or, without a mean, its status."""
         mean, std = statistics["mean"], statistics["std"]
         if pd.isna(mean):
             return "" if statistics["status"] == COMPLETE else str(statistics["status"])

@@ -53,7 +53,7 @@ def table_notes(
 
 
 def clock(statistics: pd.DataFrame) -> str:
-    """Return which training time a table shows, a key of `TIMES`: CPU seconds if some row has them."""
+    """Return which training time a table shows, a key of `TIMES`: CPU seconds if some model has them."""
     return "cpu_seconds" if statistics["cpu_seconds"].notna().any() else "seconds"
 
 
@@ -69,7 +69,7 @@ def code_version(run: Run) -> str | None:
 
 
 def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
-    """Return a note on the runs of a row that failed or have not been executed."""
+    """Return a note on the runs of a model that failed or have not been executed."""
     failures = Counter(each.failure_reason.rstrip(".") for each in outcomes if each.failure)
     n_left = sum(each.run is None and not each.failure for each in outcomes)
     missing = [f"{n} of {counted(len(outcomes), 'run')} failed ({reason})" for reason, n in failures.items()]
@@ -80,7 +80,7 @@ def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame, n_tests: int) -> str:
-    """Return a note that explains the marks of significance, and names the metrics and rows that were not tested."""
+    """Return a note that explains the marks of significance, and names the metrics and models that were not tested."""
     tested = statistics.dropna(subset=["p_holm"])
     if tested.empty:
         return f"No test: no baseline ({', '.join(study.baselines)}) shares a split with another row, both complete."

@@ -65,7 +65,7 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reranker(config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the class name of a reranker under `reranker`, and its settings under `reranker.trade_off`, ...
+    """Return a reranker's class name as `reranker`, and its settings as `reranker.trade_off` and so on.
 
     If there is no reranker, `reranker` is None.
     """
@@ -206,7 +206,7 @@ def default_metrics(runs: Sequence[Run]) -> list[str]:
 
 
 def with_stage(metric: str) -> str:
-    """Return a metric's name with its stage; a name without a stage is of the test: `ndcg@10` -> `test/ndcg@10`."""
+    """Return a metric's name with its stage; a name without a stage gets the test's: `ndcg@10` -> `test/ndcg@10`."""
     return metric if metric.startswith(STAGES) else f"test/{metric}"
 
 

@@ -49,7 +49,7 @@ def published_run(file: Path, **criteria: Any) -> pd.Series:
 
 
 def seed_deviations(file: Path, published: pd.Series) -> pd.Series:
-    """Return the standard deviation of each metric over seeds, for the row of a published run.
+    """Return the standard deviation of each metric over seeds, for the model and settings of a published run.
 
     It is NaN if there is only one seed, or if the metric is the same for all seeds. Such a metric, for example that of
     users without a history, can still differ between platforms by rounding.
