@@ -70,8 +70,8 @@ MOVED = {("LightGCN", name): "xsimgcl" for name in CONTRASTIVE}
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
     """Check overrides, and add Hydra's prefix `++` if they set a constructor argument that the config does not list.
 
-    Overrides that have a prefix (`+`, `++`, `~`) and those of Hydra's own settings get no prefix. A sweep over several
-    models accepts only settings that all of these models have.
+    Overrides that have a prefix already (`+`, `++`, `~`), and overrides of Hydra's own settings, get none. A sweep over
+    several models accepts only settings that all of these models have.
 
     Args:
         config_name: name of the primary config.
@@ -144,7 +144,7 @@ def _options(sources: Sources, config_name: str, searched: tuple[str, ...], grou
 
 @cache
 def _composed(sources: Sources, config_name: str, choices: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the config that some overrides compose, with interpolations unresolved.
+    """Compose a config with some overrides, and return it without resolving interpolations.
 
     The result is cached, as the runs of a sweep often share it; `sources` serves only as a key of the cache.
     """

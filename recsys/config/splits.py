@@ -28,7 +28,7 @@ def prepared_data(cfg: DictConfig) -> Prepared:
 
 
 def engine_of(cfg: DictConfig) -> Engine:
-    """Build the SQL engine that a config describes; DuckDB if the config names none, as in earlier versions.
+    """Build the SQL engine that a config describes; DuckDB if it names none, like configs of earlier versions.
 
     Raises:
         UserError: a setting of the engine is not valid.

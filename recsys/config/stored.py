@@ -140,7 +140,7 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
 
 
 def _is_harmless(override: Override, groups: Collection[str]) -> bool:
-    """Return whether an override of a stored command chooses a config of a group or sets a plain value."""
+    """Return whether an override of a stored command only chooses a config of a group or sets a plain value."""
     path, value = override.key_or_group.split("."), override.value()
     texts = [text for _, text in _texts(values_of(override))]
     names = {*path, *(name for _, node in _mappings([value]) for name in node)}

@@ -47,7 +47,7 @@ class PairOfRows(NamedTuple):
 
 
 def pair_statistics(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Compare the pairs of rows that a study declares.
+    """Compare the pairs of rows (models) that a study declares in its config.
 
     Pairs without complete runs on shared splits are left out.
 

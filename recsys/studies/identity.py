@@ -63,7 +63,7 @@ def identity(config: Mapping[str, Any]) -> str:
 
     Settings in `NOT_DECISIVE` do not count. Among them are the paths of data, since the manifest has fingerprints of
     their contents. A top-level setting that is null, false or 0 counts as missing, so that runs of earlier versions
-    have the same identity if a new version adds a switch that is off by default.
+    keep their identity when a new version adds a switch that is off by default.
     """
     decisive = {
         name: value

@@ -90,7 +90,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
-    """Return the cells for each comparison: two rows, difference, smallest detectable difference, p, conclusion."""
+    """Return the cells for each comparison: two models, difference, smallest detectable difference, p, conclusion."""
     return [
         [
             pair["row"],
@@ -105,7 +105,7 @@ def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
 
 
 def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return the cells of a table of rows: the name of each row, and its mean for each metric.
+    """Return the cells of a table: the name of each row (model), and its mean and deviation for each metric.
 
     The best mean of a column is bold if the column had a bold cell before.
     """

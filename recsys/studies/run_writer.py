@@ -139,7 +139,8 @@ class RunWriter:
         """Store the ratings on which the initial weights of a warm start were trained.
 
         They are stored in the form of `Dataset.pairs`. A later warm start must not be tested on these ratings: a new
-        random split may put them into the test, and the runs that were trained on them may have been deleted by then.
+        random split may put them into the test set, and the runs that were trained on them may have been deleted by
+        then.
         """
         write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 
@@ -215,7 +216,7 @@ def remove_model(directory: Path) -> None:
 
 
 def write_failure(directory: Path, error: Exception) -> None:
-    """Store the reason why a run failed in the run's directory."""
+    """Store, in the directory of a run, the reason why the run failed."""
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / FAILURE, {"failure": failure_reason(error)})
 

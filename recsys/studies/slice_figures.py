@@ -73,9 +73,9 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
         metric: name of the metric's column.
 
     Returns:
-        A frame with a row for each slice: its name `value` (`band 1`, ... where bounds differ between runs), the mean
-        number `n` of users or ratings, and the `mean` of the metric. The frame is empty if a run lacks the metric or
-        slices of this kind.
+        A frame with a row for each slice. Its columns are the slice's name `value` (`band 1`, ... where bounds differ
+        between runs), the mean number `n` of its users or ratings, and the `mean` of the metric. The frame is empty if
+        a run lacks the metric or slices of this kind.
     """
     if not all(metric in frame and (frame["slice"] == kind).any() for frame in frames):
         return pd.DataFrame()

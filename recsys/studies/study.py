@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows that a study declares for a comparison.
+    """Two rows (models) that a study declares for a comparison.
 
     Attributes:
         rows: names of the rows, such as `(Markov, EASE)`.
@@ -61,7 +61,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Setting:
-    """The data, split and protocol on which rows are evaluated; each setting has a table of its own.
+    """The data, split and protocol on which rows (models) are evaluated; each setting has a table of its own.
 
     Attributes:
         overrides: config overrides: `{data: ml-100k, split: folds, split.fold: [1, 2, 3, 4, 5]}`. Every combination of
@@ -95,7 +95,7 @@ class Study:
     Attributes:
         name: name of the study, which its config and its folder share.
         question: the question, in one sentence.
-        settings: settings by name.
+        settings: settings (data, split and protocol) by name.
         seeds: default seeds of the final runs; the trials of a search use a seed that no final run has.
         baselines: names of rows that are baselines. All other rows are compared with the baseline that is best on
             validation.
@@ -144,8 +144,8 @@ class Study:
         """Return the part of the study that is selected by a command and by `settings_run` and `rows_run`.
 
         Args:
-            command: selected values, as text, by key: `seed`, `model`, or a key of the settings' overrides. Other keys
-                have no effect.
+            command: key -> selected values as text. The key is `seed`, `model`, or a key of the settings' overrides;
+                other keys have no effect.
 
         Raises:
             UserError: no row has one of the seeds, a row refers to an unknown row, or no run is left.
@@ -180,7 +180,7 @@ class Study:
 
         Args:
             rows: rows of a setting by name.
-            command: selected values, as text, by key, of which `model` and `seed` count here.
+            command: key -> selected values as text; only `model` and `seed` have an effect here.
         """
         models, seeds = command.get("model"), command.get("seed", ())
         selected = {

@@ -69,7 +69,7 @@ def code_version(run: Run) -> str | None:
 
 
 def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
-    """Return a note on the runs of a model that failed or have not been executed."""
+    """Return a note on those runs of a model that failed or have not been executed."""
     failures = Counter(each.failure_reason.rstrip(".") for each in outcomes if each.failure)
     n_left = sum(each.run is None and not each.failure for each in outcomes)
     missing = [f"{n} of {counted(len(outcomes), 'run')} failed ({reason})" for reason, n in failures.items()]
