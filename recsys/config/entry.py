@@ -131,7 +131,7 @@ def _explained_interruption() -> Iterator[None]:
 
 
 def _continuing(hydra_config: HydraConf) -> str:
-    """Return the command that continues an interrupted job; for a job of a search or study, `repeat the command`."""
+    """Return the command that continues an interrupted job; in a search or study, return `repeat the command`."""
     if is_job_of_sweep() and not is_plain_sweep(hydra_config):
         return "repeat the command"
     return train_command(f"resume={short(Path(hydra_config.runtime.output_dir))}")

@@ -19,7 +19,7 @@ def check_optimized_metric(cfg: DictConfig) -> None:
 
 
 def measurement_of(cfg: DictConfig) -> Measurement:
-    """Build the `Measurement` that a config describes by `protocol`, `ks`, `reranker` and `order_test`.
+    """Build the `Measurement` that a config describes under `protocol`, `ks`, `reranker` and `order_test`.
 
     Only `ks` is required, since configs that earlier versions stored may lack the others.
 

@@ -1,6 +1,6 @@
 """Checks of run directories of unknown origin.
 
-They ensure that reading a directory takes bounded memory, and that commands write nothing outside of it.
+They ensure that reading a directory takes bounded memory, and that commands write only into it and into a cache.
 `recsys.config.stored` checks which classes, files and addresses a run's config names.
 """
 

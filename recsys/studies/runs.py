@@ -183,7 +183,7 @@ class Run:
 
     @property
     def may_embed_new_users(self) -> bool:
-        """Return whether the model embeds users by their histories; True also if this is unknown until it is loaded."""
+        """Return whether the model embeds users by their histories; also True if only a loaded model could show it."""
         if not (self.directory / MODEL).is_dir():
             return True
         cls = known_class(self._model_directory)

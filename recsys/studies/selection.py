@@ -24,9 +24,10 @@ class Selection:
 
     Attributes:
         metric: name of the metric, such as `ndcg@10`.
-        ranking: mean of the metric on validation by model, best first, for models that were run on all counted splits.
-        left_out: models that were not run on all counted splits, or that lack the metric.
-        n_splits: number of counted splits. A split counts if at least half of the models were run on it.
+        ranking: mean of the metric on validation by model, best first. It contains the models that were run on all
+            splits that count: those on which at least half of the models were run.
+        left_out: models that were not run on all splits that count, or that lack the metric.
+        n_splits: number of splits that count.
         n_users: number of test users whom the two best models share.
         test: test metric of the best and of the second best model, as their runs report it, mean over runs.
         seconds: training time of the best and of the second best model in seconds, mean over runs, without the refit.
@@ -92,7 +93,7 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
     Raises:
         UserError: the name of the metric begins with `test/`; the metric does not rank models, is missing from all
             runs, or is not computed per user; the runs are on several data sets or kinds of split; fewer than two
-            models were run on all counted splits; or the two best models share no test user.
+            models were run on all splits that count (see `Selection`); or the two best models share no test user.
     """
     if metric.startswith("test/"):
         raise UserError(

@@ -176,7 +176,7 @@ class Study:
     def _selected_rows(self, rows: Mapping[str, Row], command: Mapping[str, Sequence[str]]) -> dict[str, Row]:
         """Return the rows (models) that a command and `rows_run` select, and the rows on which these depend.
 
-        Rows have only the selected seeds; a row with none of them keeps all of its seeds.
+        The rows have only the selected seeds; a row that has none of these keeps all of its seeds.
 
         Args:
             rows: rows of a setting by name.

@@ -66,8 +66,8 @@ def write_report(
         runs: directory of the study's runs, which contains its searches.
         study: the study.
         outcomes: outcomes of all runs of the study.
-        command: command line that makes the report again, to be named in table.md; None for that of a study in
-            configs/experiment/.
+        command: command line that makes the report again, to be named in table.md; None for `python -m recsys table
+            STUDY`, which finds studies in configs/experiment/.
 
     Returns:
         The report, for `print_report`.

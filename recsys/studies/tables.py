@@ -206,7 +206,7 @@ def default_metrics(runs: Sequence[Run]) -> list[str]:
 
 
 def with_stage(metric: str) -> str:
-    """Return a metric's name with its stage; a name without a stage gets the test's: `ndcg@10` -> `test/ndcg@10`."""
+    """Return a metric's name with its stage; without a stage, the test is meant: `ndcg@10` -> `test/ndcg@10`."""
     return metric if metric.startswith(STAGES) else f"test/{metric}"
 
 
