@@ -1,4 +1,4 @@
-"""Composition of configs from files and overrides, without running anything."""
+"""Composes configs from files and overrides, without running anything."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from recsys.config.rules import count_ratings_for_rules
 
 
 def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | None = None) -> DictConfig:
-    """Compose a config from its primary file and checked overrides.
+    """Compose a config from a primary config file and overrides, which are checked first.
 
     Args:
-        config_name: name of the file, without its extension.
-        overrides: overrides of the command line, see `overrides.complete`.
-        directory: directory of the file; None for the project's configs.
+        config_name: name of the primary config file, without its extension.
+        overrides: command-line overrides; `overrides.complete` checks and completes them.
+        directory: directory of the primary config file; None for the project's configs.
 
     Raises:
         UserError: an override is not valid.
@@ -33,17 +33,17 @@ def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | N
 
 @cache
 def resolve(overrides: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the settings of a run of train.py as nested plain values, with interpolations resolved.
+    """Return the config of a run of train.py as nested plain values, with interpolations resolved.
 
-    Overrides are not checked, and `run_dir` is None. If a setting of the model depends on the number of ratings (see
-    `recsys.config.rules`) and `n_ratings` is not given, the data are prepared, unless they are in the cache, to count
-    their ratings. The result is cached, so it must not be changed.
+    The overrides are not checked, and `run_dir` is None in the result. If a setting of the model depends on the number
+    of ratings (see `recsys.config.rules`) and `n_ratings` is not given, the ratings are counted; if the data are not in
+    the cache, they are prepared first. The result is cached, so callers must not change it.
 
     Args:
         overrides: overrides as `complete` returns them.
 
     Raises:
-        UserError: the ratings must be counted, and the data cannot be prepared.
+        UserError: the ratings have to be counted, but the data cannot be prepared.
     """
     with config_loader():
         cfg = hydra.compose("train", [*overrides, "run_dir=null"])

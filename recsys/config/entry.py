@@ -1,4 +1,7 @@
-"""The entry point of train.py and other Hydra commands: checks, locks, errors in one sentence, and interruptions."""
+"""The entry point of train.py and other Hydra commands.
+
+It checks overrides, locks output directories, reports errors in one sentence, and handles interruptions.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,14 @@ log = logging.getLogger(__name__)
 
 
 def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
-    """Run a task as a Hydra command, with sweeps by -m and `resume=DIR` to continue an interrupted run.
+    """Run a function as a Hydra command, with `-m` for sweeps and `resume=DIR` to continue an interrupted run.
 
-    The process exits with status 2 and one sentence after an error that the user can correct, with 130 after Ctrl-C,
-    and with 143 after SIGTERM.
+    After an error that the user can correct, the process prints one sentence and exits with status 2. It exits with
+    status 130 after Ctrl-C, and with 143 after SIGTERM.
 
     Args:
-        task: function that executes a job, given its config, and returns the value that a search maximises.
+        task: function that executes a job; it is called with the job's config, and returns the value that a search
+            maximises.
         config_name: name of the primary config in configs/.
     """
     with exit_on_interrupt(), exit_on_closed_pipe(), one_sentence(), giving_up_locks(), exit_on_sigterm():
@@ -59,12 +63,15 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
 
 
 def may_sweep(arguments: Sequence[str]) -> bool:
-    """Return whether a command may run more than one job: it has an option, or an override in `SWEEPING`."""
+    """Return whether a command may run more than one job.
+
+    A command may do so if it has an option, such as `-m`, or an override whose key begins with an entry of `SWEEPING`.
+    """
     return any(argument.lstrip("+~").startswith(("-", *SWEEPING)) for argument in arguments)
 
 
 def _checked(arguments: list[str], config_name: str) -> list[str]:
-    """Return the command's arguments with checked and completed overrides, and without `--trusted`.
+    """Check the arguments of a command; return them without `--trusted`, and with overrides as `complete` returns them.
 
     Raises:
         UserError: an override is not valid (see `overrides.complete`), or a run cannot be resumed (see `resumed`).
@@ -98,7 +105,10 @@ def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
 
 @contextmanager
 def _logged_failure() -> Iterator[None]:
-    """Log, store and reraise the error of a sweep's failed job; the other jobs still run, then the sweep fails."""
+    """Log, store and reraise an error of the `with` block, which executes one job of a sweep.
+
+    Hydra still runs the other jobs of the sweep before the command fails.
+    """
     try:
         yield
     except Exception as error:
@@ -111,9 +121,9 @@ def _logged_failure() -> Iterator[None]:
 
 @contextmanager
 def _explained_interruption() -> Iterator[None]:
-    """Print how to continue after Ctrl-C or SIGTERM, and exit.
+    """If Ctrl-C or SIGTERM ends the `with` block, which executes a job, print how to continue the job, and exit.
 
-    During a fit, Lightning shuts down gracefully first, and turns a Ctrl-C into a SystemExit.
+    During a fit, Lightning first stops the training in an orderly way, and turns Ctrl-C into a SystemExit.
     """
     try:
         yield
@@ -127,7 +137,7 @@ def _explained_interruption() -> Iterator[None]:
 
 
 def _continuing(hydra_config: HydraConf) -> str:
-    """Return how to continue an interrupted job, in words or as a command."""
+    """Return the command that continues an interrupted job; in a search or study, return `repeat the command`."""
     if is_job_of_sweep() and not is_plain_sweep(hydra_config):
         return "repeat the command"
     return train_command(f"resume={short(Path(hydra_config.runtime.output_dir))}")

@@ -1,4 +1,7 @@
-"""The settings of a run that are no constructor's, such as `seed` and `ks`: their types, which YAML does not check."""
+"""The types of a run's general settings, such as `seed` and `ks`, which are not constructor arguments.
+
+The types of constructor arguments are checked elsewhere (see `recsys.config.nodes`); YAML itself checks no types.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,12 @@ TYPES: dict[str, Any] = {
 
 
 def check_general(cfg: DictConfig) -> None:
-    """Check the types of a run's general settings; a stored config of an earlier version may lack some of them.
+    """Check the types of a run's general settings, which `TYPES` lists.
+
+    A setting may be missing, as in configs that an earlier version stored.
 
     Raises:
-        UserError: a setting has another type.
+        UserError: a setting has the wrong type.
     """
     for name, hint in TYPES.items():
         if name not in cfg:

@@ -1,7 +1,7 @@
-"""Labels of runs: the model and the settings that a command changes, such as `ncf lr=0.003 seed=1`.
+"""Labels of runs: the model and the settings that the command overrides, such as `ncf lr=0.003 seed=1`.
 
-TensorBoard shows the label of a run. The name of its directory ends with the label's `folder_name`, which has no `=`
-and has `_` in place of spaces, such as `ncf_lr0.003_seed1`.
+TensorBoard shows the label of a run. The name of the run's directory ends with `folder_name` of the label, in which `=`
+is left out and spaces become `_`, such as `ncf_lr0.003_seed1`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ LONGEST = 120  # characters of a directory's name, of which file systems allow 2
 
 
 def register_labels() -> None:
-    """Register the resolvers `run_label` and `folder_name`, which configs use to name a run and its directory."""
+    """Register the OmegaConf resolvers `run_label` and `folder_name`, by which configs name a run and its directory."""
     OmegaConf.register_new_resolver("run_label", _run_label, replace=True)
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
 
 
 def label(model: str, overrides: Sequence[str]) -> str:
-    """Return the label of a run: the model's name, and the last part of the key and the value of each override.
+    """Return the label of a run: the model's name, then `name=value` for each override.
 
-    Overrides of `UNNAMED` keys and groups, and of keys that do not affect results, are left out, as are paths.
+    `name` is the last part of the override's key. Some overrides are left out: those of keys in `UNNAMED` or below
+    `UNNAMED_GROUPS` (except `data.cleaning`), those of keys that do not affect results, and those whose value is a
+    path.
 
     Args:
         model: name of the model's config.
@@ -42,9 +44,9 @@ def label(model: str, overrides: Sequence[str]) -> str:
 
 
 def folder_name(label: str) -> str:
-    """Convert a label to a part of a directory's name, of at most `LONGEST` characters.
+    """Convert a label to text that can be a part of a directory's name, with at most `LONGEST` characters.
 
-    It has no `=`, which would need quotes in Hydra's overrides.
+    The text has no `=`, since a path with `=` would need quotes in Hydra's overrides.
     """
     return slug(label.replace("=", ""))[:LONGEST]
 
@@ -54,9 +56,10 @@ def _is_named(key: str, unnamed: Collection[str]) -> bool:
 
 
 def _run_label(*, _root_: DictConfig) -> str | None:
-    """Return the label of the run of a config, or None outside of a job.
+    """Return the label of the run that a config belongs to; None if no Hydra command is running.
 
-    Hydra's callbacks resolve the run directory before the job starts; the config then contains Hydra's own settings.
+    Hydra's callbacks resolve the run directory before the job starts; at that time, the config `_root_` still contains
+    Hydra's own settings.
     """
     if "hydra" not in _root_ and not HydraConfig.initialized():
         return None

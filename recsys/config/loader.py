@@ -1,4 +1,4 @@
-"""Access to the config files through Hydra's loader."""
+"""Access to Hydra's config loader, which reads the config files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from recsys.places import CONFIGS
 
 @contextmanager
 def config_loader(directory: Path | None = None) -> Iterator[ConfigLoader]:
-    """Yield Hydra's config loader: that of the running sweep or job if there is one, otherwise one for a directory.
+    """Yield the config loader of the running Hydra sweep or job; if none is running, yield one for a directory.
 
     Args:
-        directory: directory of the configs; None for the project's.
+        directory: directory of the configs, if no sweep or job is running; None for the project's configs.
     """
     if GlobalHydra.instance().is_initialized():  # a sweep or a job is running
         yield GlobalHydra.instance().config_loader()

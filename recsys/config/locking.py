@@ -1,4 +1,4 @@
-"""Locks of output directories, so that no two commands work on the same run, sweep, search or study."""
+"""Locks on output directories, so that no two commands work on the same run, sweep, search or study at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _held: list[IO[bytes]] = []  # closing a file releases its lock; so does the end
 
 
 class OutputLock(Callback):
-    """Locks the output directory of a command before Hydra writes to it, and those of a sweep's jobs."""
+    """Hydra callback that locks the output directories of commands and of jobs before Hydra writes to them."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Lock the directory of a run."""
@@ -36,19 +36,19 @@ class OutputLock(Callback):
         _hold(Path(config.hydra.sweep.dir))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Lock the directory of a sweep's job, in the process that runs it."""
+        """If the job belongs to a sweep, lock its directory, in the process that executes the job."""
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             _hold(Path(config.hydra.runtime.output_dir))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Release the lock of a sweep's job."""
+        """If the job belongs to a sweep, release the lock on its directory."""
         if HydraConfig.get().mode is RunMode.MULTIRUN and _writes():
             _held.pop().close()
 
 
 @contextlib.contextmanager
 def giving_up_locks() -> Iterator[None]:
-    """Release all locks at the end of the `with` block."""
+    """At the end of the `with` block, release all locks that this process holds."""
     try:
         yield
     finally:
@@ -57,9 +57,10 @@ def giving_up_locks() -> Iterator[None]:
 
 
 def _hold(directory: Path) -> None:
-    """Create a directory, and lock it until the command ends; of a run's processes, only the one that writes does this.
+    """Create a directory, and lock it until the command ends.
 
-    If another process has locked the directory, this process exits with status 2, since Hydra ignores exceptions in
+    If a run has several processes, only the one that writes takes the lock. If another command has locked the
+    directory, this process exits with status 2 instead of raising an error, since Hydra ignores exceptions in
     callbacks. On file systems without locks, nothing is locked.
     """
     if not _writes():
@@ -81,7 +82,7 @@ def _hold(directory: Path) -> None:
 
 
 def _writes() -> bool:
-    """Return whether this process writes to the run's directory: of several processes of a run, only the first."""
+    """Return whether this process writes to the run's directory; of several processes, only the first does."""
     from recsys.studies.process import reports  # imports NumPy
 
     return reports()

@@ -1,4 +1,4 @@
-"""The way in which a run measures its models, from its config, and the metric that a search optimises."""
+"""Builds the `Measurement` of a run from its config, and checks the metric that a search optimises."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def check_optimized_metric(cfg: DictConfig) -> None:
 
 
 def measurement_of(cfg: DictConfig) -> Measurement:
-    """Build the measurement that a config describes by `protocol`, `ks`, `reranker` and `order_test`.
+    """Build the `Measurement` that a config describes under `protocol`, `ks`, `reranker` and `order_test`.
 
-    Only `ks` is required, since stored configs of earlier versions may lack the others.
+    Only `ks` is required, since configs that earlier versions stored may lack the others.
 
     Raises:
         UserError: a setting is not valid.

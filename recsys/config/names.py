@@ -1,4 +1,4 @@
-"""Suggestions for names that do not exist."""
+"""Names in messages: suggestions for an unknown name, and the class name in a `_target_`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ LISTED = 60  # a longer list of names is left out if there are similar names to 
 
 
 def suggestion(name: str, options: Collection[str]) -> str:
-    """Return the end of a sentence about a name that is not among the options: similar options, and a list of all.
+    """Return the end of an error message about an unknown name: similar options, and a list of all options.
 
-    The list is left out if it has more than `LISTED` names and some are similar.
+    The list is left out if it would have more than `LISTED` names and there are similar options.
     """
     near = difflib.get_close_matches(name, options, cutoff=0.5)
     question = f": did you mean {' or '.join(near)}?" if near else "."
@@ -20,5 +20,5 @@ def suggestion(name: str, options: Collection[str]) -> str:
 
 
 def class_name(target: str) -> str:
-    """Return the class name in a `_target_`, without its module."""
+    """Return the class name at the end of a `_target_`, without the module."""
     return target.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Checks and instantiation of config nodes that name a class in `_target_`."""
+"""Checks and instantiates config nodes, which name their class in `_target_`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ LOGGERS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # logger -> extra,
 
 
 def instantiate(node: DictConfig | None) -> Any:
-    """Instantiate the class that a config node names in `_target_`, and the nodes inside it.
+    """Instantiate the class that a config node names in `_target_`, and likewise the nodes inside it.
 
-    Former names of classes and settings are accepted. Settings are checked first. The result is None for no node or an
-    empty one, and a `functools.partial` of the class for a node with `_partial_`.
+    Settings are checked first. Classes and settings may have the names that they had in earlier versions.
+
+    Returns:
+        The object; None if the node is None or empty; a `functools.partial` of the class if the node has `_partial_`.
 
     Raises:
-        UserError: a class cannot be imported, or its constructor does not accept the keys or values, or fails.
+        UserError: a class cannot be imported, its constructor does not accept a key or a value, or the constructor
+            fails.
     """
     if not node:
         return None
@@ -49,10 +52,10 @@ def instantiate(node: DictConfig | None) -> Any:
 
 
 def check_node(node: DictConfig) -> None:
-    """Check the settings of a node, and of the nodes inside it, against the constructors that they name.
+    """Check the settings of a config node, and of the nodes inside it, against the constructors of their classes.
 
     Raises:
-        UserError: a class cannot be imported, its constructor does not take a key, or a value is of another type.
+        UserError: a class cannot be imported, its constructor does not take a key, or a value has the wrong type.
     """
     _check(with_current_targets(OmegaConf.to_container(node, resolve=True, throw_on_missing=True)))
 

@@ -1,4 +1,4 @@
-"""Checks of a command's overrides against configs and constructors, before anything runs."""
+"""Checks the overrides of a command against configs and constructors, before anything runs."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ MOVED = {("LightGCN", name): "xsimgcl" for name in CONTRASTIVE}
 
 
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
-    """Check overrides, and add Hydra's prefix `++` to settings that are in a constructor but not in a config.
+    """Check overrides, and add Hydra's prefix `++` if they set a constructor argument that the config does not list.
 
-    Prefixed overrides (`+`, `++`, `~`) and Hydra's own are not changed. A sweep over several models accepts only
-    settings that all of them have.
+    Overrides that have a prefix already (`+`, `++`, `~`), and overrides of Hydra's own settings, get none. A sweep over
+    several models accepts only settings that all of these models have.
 
     Args:
         config_name: name of the primary config.
@@ -80,8 +80,8 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         directory: directory of the primary config; None for the project's configs.
 
     Raises:
-        UserError: a choice, key or setting does not exist, a password is given, which a run would store, or the extra
-            of a launcher or of searches is not installed.
+        UserError: an override names a config, key or setting that does not exist; an override or a config contains a
+            password, which a run would store; or a launcher or a search needs an extra that is not installed.
     """
     refuse_passwords(overrides)
     overrides = [_quoted(override) for override in overrides]
@@ -93,7 +93,7 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
 
 
 def _require_extras(overrides: Sequence[Override]) -> None:
-    """Check that the extras of launchers and of searches are installed, before slower imports and checks.
+    """Check, before slower imports and checks, that the packages that a launcher or a search needs are installed.
 
     Raises:
         UserError: a package is missing.
@@ -106,10 +106,10 @@ def _require_extras(overrides: Sequence[Override]) -> None:
 
 
 def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoader) -> set[str | None]:
-    """Check choices and keys, and return the overrides of settings that are in a constructor but not in a config.
+    """Check what overrides name; return those that set a constructor argument that the config does not list.
 
     Raises:
-        UserError: a choice, key or setting does not exist, or a config has a password.
+        UserError: a config, key or setting does not exist, or a config contains a password.
     """
     sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
     searched = tuple(str(o.input_line) for o in overrides if o.key_or_group == SEARCH_PATH)
@@ -133,14 +133,21 @@ def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoa
 
 @cache
 def _options(sources: Sources, config_name: str, searched: tuple[str, ...], group: str) -> Collection[str]:
-    """Return the names of a group's configs; cached, because a sweep needs the same names for each of its runs."""
+    """Return the names of the configs of a config group.
+
+    The result is cached, because a sweep needs the same names for each of its runs; `sources` serves only as a key of
+    the cache.
+    """
     with config_loader() as loader:
         return loader.get_group_options(group, config_name=config_name, overrides=list(searched))
 
 
 @cache
 def _composed(sources: Sources, config_name: str, choices: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the composed config of some choices, unresolved; cached, as runs of a sweep often share them."""
+    """Compose a config with some overrides, and return it without resolving interpolations.
+
+    The result is cached, as the runs of a sweep often share it; `sources` serves only as a key of the cache.
+    """
     with config_loader():
         return cast(dict[str, Any], OmegaConf.to_container(hydra.compose(config_name, list(choices))))
 
@@ -148,8 +155,8 @@ def _composed(sources: Sources, config_name: str, choices: tuple[str, ...]) -> M
 def _quoted(override: str) -> str:
     """Quote the value of an override if it is text that Hydra's grammar would misread.
 
-    Such a value consists of spaces (`data.delimiter=' '` in a shell), or is the name of a file or column that the
-    grammar does not allow (`data.columns.rating='Mark (1-5)'`).
+    Such a value consists only of spaces (`data.delimiter=' '` in a shell), or it names a file or column with characters
+    that the grammar does not allow (`data.columns.rating='Mark (1-5)'`).
     """
     key, _, value = override.partition("=")
     if not (value.isspace() or (NAMING.fullmatch(key) and not _is_in_grammar(override))):
@@ -166,7 +173,7 @@ def _is_in_grammar(override: str) -> bool:
 
 
 def values_of(override: Override) -> list[str]:
-    """Return the values of an override as text: each one that it sweeps over or lists, otherwise its only value."""
+    """Return the values of an override as text: all values of a sweep or of a list, otherwise the single value."""
     value = override.value()
     if override.is_sweep_override():
         return list(override.sweep_string_iterator())
@@ -174,14 +181,14 @@ def values_of(override: Override) -> list[str]:
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
-    """Return the overrides that jobs have in place of a given one: itself, or one for each choice that it sweeps.
+    """Expand an override that sweeps over choices into one for each choice; return any other in a list of its own.
 
     Args:
-        override: override that chooses a config of a group, or has a prefix.
+        override: override that chooses a config of a group, or that has a prefix (`+`, `++`, `~`).
         options: names of the group's configs.
 
     Raises:
-        UserError: a choice does not exist.
+        UserError: a chosen config does not exist.
     """
     choices = values_of(override)
     if override.type is OverrideType.CHANGE:
@@ -198,10 +205,10 @@ def _alternatives(override: Override, options: Collection[str]) -> list[str]:
 
 
 def _lists(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> bool:
-    """Return whether a config contains a dotted key; False if only a node's constructor has this argument.
+    """Return True if a config contains a dotted key, and False if the key is only a constructor argument of a node.
 
     Raises:
-        UserError: neither is the case; the message suggests similar keys.
+        UserError: the key is neither; the message suggests similar keys.
     """
     node: Any = config
     owner = None
@@ -225,14 +232,14 @@ def _lists(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> bool:
 
 
 def _not_taken(cls: str, name: str, known: Collection[str]) -> str:
-    """Return the sentence about a setting that the constructor of a class does not take."""
+    """Return the error message about a setting that the constructor of a class does not take."""
     if (cls, name) in MOVED:
         return f"{cls} takes no '{name}' any more: it is a setting of model={MOVED[cls, name]}."
     return f"{cls} takes no '{name}'{suggestion(name, known)}"
 
 
 def _unknown(key: str, config: Mapping[str, Any], groups: Collection[str]) -> str:
-    """Return the sentence about a key whose first part is not in the config."""
+    """Return the error message about a dotted key whose first part is not in the config."""
     name = key.partition(".")[0]
     if name in REMOVED:
         return f"{REMOVED[name]}."

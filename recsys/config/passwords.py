@@ -43,7 +43,9 @@ def refuse_passwords_in(config: Mapping[str, Any]) -> None:
 
 
 def refuse_passwords_of_job(cfg: DictConfig) -> None:
-    """Check the config of a running Hydra job; if it contains a password, remove what Hydra has already written.
+    """Check that the config of a running Hydra job contains no password.
+
+    If it contains one, the copies of the config that Hydra has written are removed.
 
     Raises:
         UserError: the config contains a password.

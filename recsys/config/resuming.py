@@ -1,4 +1,4 @@
-"""`resume=DIR`: the overrides with which a command continues an interrupted run."""
+"""`resume=DIR`: finds the overrides with which a command continues the interrupted run in DIR."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ PROCESSES = ("trainer.devices", "trainer.num_nodes")
 def resumed(
     config_name: str, overrides: Sequence[str], searched: Sequence[str] = (), *, trusted: bool = False
 ) -> list[str]:
-    """Return the overrides of a command, preceded for `resume=DIR` by those with which the run in DIR was started.
+    """Return the overrides of a command; for `resume=DIR`, the overrides that started the run in DIR come first.
 
     Args:
         config_name: name of the primary config.
         overrides: overrides of the command.
-        searched: overrides that add directories of configs.
-        trusted: whether the stored overrides may name any class, whose code is then executed; otherwise they are
-            checked by `check_stored_overrides`.
+        searched: overrides of `hydra.searchpath`, which add directories of configs.
+        trusted: whether the stored overrides may name any class, whose code is then executed; if False,
+            `check_stored_overrides` checks them.
 
     Raises:
-        UserError: the directory holds no interrupted run, or a run with another config or one that must be trusted.
+        UserError: the directory holds no interrupted run, the run was started with another config, or the run can only
+            be resumed if it is trusted.
     """
     named = [override for override in overrides if override.startswith("resume=")]
     further = [override for override in overrides if override not in named]

@@ -1,8 +1,8 @@
 """Settings that depend on the number of ratings: `lr: ${if_fewer_ratings:500000,0.003,0.005}`.
 
-The value is the second argument if the data set has fewer ratings than the first, otherwise the third. An override of
-the setting replaces the rule. The number of ratings is `n_ratings` of the config; while it is null, rules yield the
-value for fewer ratings.
+In this example, `lr` is 0.003 if the data set has fewer than 500,000 ratings, otherwise 0.005. An override of the
+setting replaces the rule. The number of ratings is `n_ratings` in the config; while it is null, a rule yields its value
+for fewer ratings.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ RULE = "if_fewer_ratings"
 
 
 def register_rules() -> None:
-    """Register the resolvers `if_fewer_ratings` and `default_cache`, which configs use."""
+    """Register the OmegaConf resolvers `if_fewer_ratings` and `default_cache`, which configs use."""
     OmegaConf.register_new_resolver(RULE, _if_fewer_ratings, replace=True)
     OmegaConf.register_new_resolver("default_cache", default_cache, replace=True)
 
 
 def count_ratings_for_rules(cfg: DictConfig) -> None:
-    """Set `n_ratings` of a run's config to the number of ratings in its data, if it is null and the model has a rule.
+    """Count the ratings for a run's config, and store their number as `n_ratings` in it.
+
+    Nothing is done if `n_ratings` has a value already, or if no setting of the model depends on it.
 
     Raises:
         UserError: the data cannot be prepared.

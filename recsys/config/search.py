@@ -5,7 +5,7 @@ written in Hydra's sweep syntax:
 
     choice(a, b)            one of these values
     range(1, 5)             an integer from 1 to 4; range(1, 9, 2) has a step of 2
-    interval(0.0, 1.0)      a real number; int(interval(8, 128)) is an integer, with the end included
+    interval(0.0, 1.0)      a real number; int(interval(8, 128)) is an integer from 8 to 128
     tag(log, interval(...)) a number on a logarithmic scale
 """
 
@@ -65,31 +65,35 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Search:
-    """Searches for the settings that maximise the return value of a job, without trying the same settings twice.
+    """Searches for the configuration that maximises the return value of a job, and tries no configuration twice.
 
-    The directory holds `study.journal`, which Optuna reads, `trials.csv` with a row for each trial, `best.yaml` and, at
-    the end, `history.png` and `history.svg`. A trial is complete, pruned (see `Pruning`), failed (for any reason, such
-    as training that diverged) or interrupted together with the search. All but interrupted trials count.
+    A configuration is a combination of values for the searched settings; a trial is a job with one configuration. The
+    search directory holds `study.journal` (the search as Optuna stores it), `trials.csv` (a row for each trial),
+    `best.yaml` (the best configuration) and, at the end, `history.png` and `history.svg`. A trial ends in one of four
+    states: complete, pruned (see `Pruning`), failed (for any reason, such as training that diverged), or interrupted
+    together with the search. Interrupted trials do not count towards `n_trials`.
 
-    Several workers, also on several machines, can share a search in one `storage`; each has its own directory. The
-    trials of a worker that was killed count as interrupted once it starts again, or once it has not reported for 15
-    minutes. A worker ends when each remaining trial is run by another; the results of the last worker to end are
-    complete.
+    Several workers, also on several machines, can share a search in one `storage`; each worker is a command with a
+    directory of its own. If a worker is killed, its trials count as interrupted once the worker starts again, or has
+    not reported for 15 minutes. A worker ends when all remaining trials are being run by others, so only the results of
+    the last worker to end are complete.
 
     Args:
         directory: directory of the search, or of this worker; created if missing.
-        space: setting -> sweep.
-        fixed: overrides of every trial.
-        n_trials: total number of trials, including those of earlier commands; fewer if the space has fewer
-            combinations.
-        seed: seed of the sampler.
+        space: setting -> sweep in Hydra's syntax, such as `interval(0.0, 1.0)`.
+        fixed: overrides that all trials share.
+        n_trials: total number of trials, including those of earlier commands; fewer are run if the space has fewer
+            configurations.
+        seed: seed of Optuna's sampler.
         n_parallel: number of trials that are launched together; the next trials start when all of these have ended.
-        prune_after: number of epochs after which a trial may be pruned by the median stopping rule, or None for no
-            pruning. Models without epochs are never pruned.
-        halve_after: number of epochs after which only the best third of the trials continues, which replaces
-            `prune_after`; or None.
-        storage: where the search is stored, see `search_storage`; None for `study.journal` in the directory.
-        keep_models: whether every trial keeps its model, checkpoints and embeddings, or only the best so far.
+        prune_after: number of epochs after which the median stopping rule may prune a trial; None for no pruning.
+            Models without epochs are never pruned.
+        halve_after: number of epochs after which only the best third of the trials continues. If given, it replaces
+            `prune_after`.
+        storage: file or database in which the search is stored, see `search_storage`; None for `study.journal` in the
+            directory.
+        keep_models: whether every trial keeps its model, checkpoints and embeddings; if False, only the best trial so
+            far keeps them.
 
     Raises:
         UserError: a number is not a positive integer, or the extra `search` or `plots` is not installed.
@@ -122,14 +126,15 @@ class Search:
         """Run trials until there are `n_trials`, and write the results to the directory.
 
         Args:
-            launch: function that runs jobs, given the overrides of each job and the number of the first.
+            launch: function that runs jobs and returns their results; its arguments are the overrides of each job and
+                the number of the first job.
 
         Returns:
-            The overrides of the best settings.
+            The overrides of the best configuration.
 
         Raises:
-            UserError: a sweep is not one of those above, the storage cannot be reached or has another search, all of
-                the first `N_FAILED` trials failed, or trials do not return the value to maximise.
+            UserError: a sweep has none of the forms that the module describes; the storage cannot be reached or holds
+                another search; all of the first `N_FAILED` trials failed; or a trial returned no value to maximise.
         """
         study = self._study()
         n_trials = int(min(self.n_trials, self.n_settings))
@@ -162,31 +167,31 @@ class Search:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Return the distribution of each setting of the space, by name.
+        """Return Optuna's distribution for each searched setting, by the setting's name.
 
         Raises:
-            UserError: a sweep is not one of those that the module describes.
+            UserError: a sweep has none of the forms that the module describes.
         """
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
 
     @property
     def n_settings(self) -> float:
-        """Return the number of different settings in the space; infinity if it has an interval of real numbers."""
+        """Return the number of configurations in the search space; infinity if it has an interval of real numbers."""
         return math.prod(map(_n_values, self.distributions.values()))
 
     @cached_property
     def address(self) -> str:
-        """Return the address of the storage: `storage`, or the journal in the directory."""
+        """Return the address of the storage: `storage` or, if that is None, the path of `study.journal`."""
         return self.storage or str(self.directory / JOURNAL)
 
     @cached_property
     def worker(self) -> str:
-        """Return the name of this worker, its machine and directory, which it has again after a restart."""
+        """Return the name of this worker: its machine and directory, so that the name is the same after a restart."""
         return f"{platform.node()}:{self.directory.resolve()}"
 
     def _study(self) -> optuna.Study:
-        """Open the stored search, or start a new one; this worker's unfinished trials are recorded as interrupted.
+        """Open the stored search, or start a new one, and record this worker's unfinished trials as interrupted.
 
         Raises:
             UserError: the storage cannot be reached, or holds another search.
@@ -214,7 +219,7 @@ class Search:
         return study
 
     def _of_others(self, study: optuna.Study) -> list[FrozenTrial]:
-        """Record the trials of lost workers as interrupted, and return those that other workers still run."""
+        """Record the trials of lost workers as interrupted, and return those that other workers are still running."""
         running = _running(study)
         lost = [trial for trial in running if time.time() - trial.user_attrs.get(SEEN, 0.0) > LOST_AFTER]
         for trial in lost:
@@ -222,12 +227,13 @@ class Search:
         return [trial for trial in running if trial not in lost]
 
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
-        """Start the next n trials, with settings that no trial has had, since equal settings would give equal results.
+        """Start up to n trials, each with a configuration that has not been tried.
 
-        These are fewer than n trials if fewer settings are left.
+        Equal configurations would give equal results. Fewer than n trials are started if fewer untried configurations
+        are left.
 
-        Settings are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number
-        of trials so far, so that a continued search does not repeat its first draws.
+        Configurations are drawn in a copy of the Optuna study, in which rejected draws can be recorded. The seed of the
+        draws depends on the number of trials so far, so that a continued search does not repeat its first draws.
         """
         seed = int(np.random.SeedSequence([self.seed, len(study.trials)]).generate_state(1)[0])
         random_sampler = RandomSampler(seed=seed)
@@ -251,7 +257,7 @@ class Search:
         return begun
 
     def _job(self, trial: optuna.Trial) -> list[str]:
-        """Return the overrides of a trial: the fixed ones, its settings and, if trials may be pruned, the callback."""
+        """Return a trial's overrides: `fixed`, its configuration and, if it may be pruned, the pruning callback."""
         settings = [*self.fixed, *overrides(trial.params)]
         halving = self.halve_after is not None
         after = self.halve_after if halving else self.prune_after
@@ -265,7 +271,7 @@ class Search:
         return [*settings, f"++pruning={{{pruning}}}"]
 
     def _record(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
-        """Record the results of trials, except for those that another worker has recorded as interrupted meanwhile."""
+        """Record the results of trials, except for those that another worker has meanwhile recorded as interrupted."""
         numbers = {trial.number for trial in _running(study)}
         ended = [(trial, job) for trial, job in zip(trials, jobs, strict=True) if trial.number in numbers]
         for trial, job in ended:
@@ -294,17 +300,17 @@ class Search:
         write_text(self.directory / "best.yaml", text)
 
     def _remove_models(self, study: optuna.Study) -> None:
-        """Remove the models of this worker's trials except for the best trial, since all of them could fill a disk."""
+        """Remove the models of this worker's trials, except that of the best trial, to save disk space."""
         best = study.best_trial.number if _is_any_complete(study) else None
         for trial in _finished(study):
             if trial.number != best and trial.user_attrs.get(WORKER) == self.worker and PLACE in trial.user_attrs:
                 remove_model(Path(trial.user_attrs[PLACE]))
 
     def _check_success(self, study: optuna.Study, n_trials: int) -> None:
-        """Check that not all trials have failed, once at least `n_trials` have.
+        """Check that at least one trial is complete, once `n_trials` trials have failed.
 
         Raises:
-            UserError: all trials have failed.
+            UserError: `n_trials` or more trials have failed, and none is complete.
         """
         failures = [trial.user_attrs[FAILURE] for trial in study.trials if FAILURE in trial.user_attrs]
         if len(failures) >= n_trials and not _is_any_complete(study):
@@ -325,7 +331,7 @@ class Search:
 
 
 def overrides(params: Mapping[str, Any]) -> list[str]:
-    """Format settings as overrides: a dotted key with the prefix `++`, a choice of a config without it.
+    """Format a configuration as overrides: dotted keys get the prefix `++`, config groups such as `model` do not.
 
     Values are not quoted, since they come from Hydra's own sweep syntax.
     """
@@ -333,10 +339,10 @@ def overrides(params: Mapping[str, Any]) -> list[str]:
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """Convert a sweep in Hydra's syntax to a distribution of Optuna.
+    """Convert a sweep in Hydra's syntax to an Optuna distribution.
 
     Raises:
-        UserError: the override is not one of the sweeps that this module describes.
+        UserError: the override has none of the forms that the module describes.
     """
     sweep: Any = override.value()
     if override.is_sweep_override():
@@ -353,7 +359,10 @@ def distribution(override: Override) -> BaseDistribution:
 
 
 def _is_at_an_end(distribution: BaseDistribution, value: Any) -> bool:
-    """Return whether a value is within the share `END` of an end of its range, on a logarithmic scale if it has one."""
+    """Return whether a value is near an end of its range: within the share `END` of the range's width.
+
+    If the distribution has a logarithmic scale, distances are measured on that scale.
+    """
     if isinstance(distribution, CategoricalDistribution):
         return False
     low, high, own = distribution.low, distribution.high, value  # type: ignore[attr-defined]
@@ -363,7 +372,7 @@ def _is_at_an_end(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def _n_values(distribution: BaseDistribution) -> float:
-    """Return the number of different values of a distribution; infinity for real numbers."""
+    """Return how many different values a distribution can yield; infinity for real numbers."""
     if isinstance(distribution, CategoricalDistribution):
         return len(set(distribution.choices))
     if isinstance(distribution, IntDistribution):
@@ -392,10 +401,10 @@ def _is_any_complete(study: optuna.Study) -> bool:
 
 
 def _value(job: JobReturn) -> float | str:
-    """Return the value of a job, or the reason why it failed.
+    """Return the value that a job returned or, as text, the reason why it failed.
 
     Raises:
-        UserError: the job completed without a value, as its runs do not measure `optimized_metric`.
+        UserError: the job completed but returned no value, because its run does not measure `optimized_metric`.
     """
     try:
         value = job.return_value
@@ -421,7 +430,10 @@ def _result(trial: FrozenTrial) -> str:
 
 
 def _frame(study: optuna.Study) -> pd.DataFrame:
-    """Return a row for each trial: `trial`, `state`, `value`, `epochs`, `seconds`, the settings, and `failure`."""
+    """Return a frame with a row for each trial.
+
+    Its columns are `trial`, `state`, `value`, `epochs`, `seconds`, a column for each setting, and `failure`.
+    """
     rows = [
         {
             "trial": trial.number,

@@ -1,4 +1,4 @@
-"""Reports of errors that the user can correct, as one sentence and an exit status."""
+"""Reports errors that the user can correct, as one sentence and an exit status in place of a traceback."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage si
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turn errors in the `with` block that the user can correct into one sentence on stderr.
+    """If the `with` block raises an error that the user can correct, report it in one sentence on stderr, and exit.
 
-    These are invalid input, a missing extra, files that cannot be written, and too little memory.
+    Such errors are invalid input, a missing extra, files that cannot be written, and too little memory. Other errors
+    are raised unchanged.
 
     Raises:
-        SystemExit: with status 2, in place of such an error.
+        SystemExit: with status 2, in place of an error that the user can correct.
     """
     try:
         with _threads_that_pass_errors_on(), naming_extras():
@@ -65,7 +66,10 @@ def one_sentence() -> Iterator[None]:
 
 @contextmanager
 def _threads_that_pass_errors_on() -> Iterator[None]:
-    """Suppress the traceback of a thread that passes its error to the main thread, as TensorBoard's writer does."""
+    """During the `with` block, print no traceback for a thread that passes its error to the main thread.
+
+    TensorBoard's writer has such a thread.
+    """
     report = threading.excepthook
 
     def report_unless_passed_on(failed: threading.ExceptHookArgs) -> None:

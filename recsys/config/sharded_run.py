@@ -1,4 +1,4 @@
-"""Runs sharded by user: each process executes the whole run, with the ratings of its own users only.
+"""Runs that are sharded by user: each process executes the whole run, but with the ratings of its own users only.
 
 The processes are started by torchrun, by Slurm, or by the command itself, which then only waits for them.
 """
@@ -41,9 +41,10 @@ NOT_SHARDED = {  # settings that need the ratings of all users in one process, a
 
 
 def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
-    """Return the sharded run of a config; None if its trainer does not shard by user, or if the model is closed-form.
+    """Return the `ShardedRun` that a config describes, or None if the run is not sharded by user.
 
-    An ensemble is not sharded as a whole either: only its base models use the trainer.
+    A run is sharded if its model is neural and the trainer's strategy shards by user. A run of a closed-form model is
+    never sharded, and neither is that of an ensemble, of which only the base models use the trainer.
 
     Raises:
         UserError: the model or a setting needs the ratings of all users in one process.
@@ -63,10 +64,10 @@ def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | Non
 
 
 class ShardedRun:
-    """A run in several processes: either they still have to be started, or this is one of them.
+    """A run in several processes, which are started by a launcher such as torchrun or, without one, by `start`.
 
     Args:
-        strategy: strategy that connects the processes and divides the users among them.
+        strategy: Lightning strategy that connects the processes and divides the users among them.
     """
 
     def __init__(self, strategy: ShardedByUser) -> None:
@@ -74,11 +75,11 @@ class ShardedRun:
 
     @property
     def is_started(self) -> bool:
-        """Return whether this is one of the processes."""
+        """Return whether the processes of the run have been started; if so, the current process is one of them."""
         return cast(ClusterEnvironment, self.strategy.cluster_environment).creates_processes_externally
 
     def start(self, cfg: DictConfig) -> dict[str, float]:
-        """Execute the run of a config in processes on this machine, and return the metrics from the first of them.
+        """Start the processes on this machine, wait until they have executed the run, and return its metrics.
 
         Raises:
             UserError: a process raised a `UserError`, or ended unexpectedly.
@@ -100,7 +101,9 @@ class ShardedRun:
         return answers.get()
 
     def connect(self, cfg: DictConfig) -> Divide:
-        """Connect the processes, let the first prepare the data, and return the function that divides the users.
+        """Connect this process to the others of the run, and return the function that divides the users among them.
+
+        The first process prepares the data; the others wait until the data are in the cache.
 
         Raises:
             UserError: the data cannot be prepared.
@@ -113,7 +116,11 @@ class ShardedRun:
 
 
 def _run(rank: int, n_processes: int, port: int, cfg: DictConfig, hydra: DictConfig, answers: SimpleQueue[Any]) -> None:
-    """Execute a run in one of several processes, with the environment of torchrun; only the first logs and prints."""
+    """Execute a run as one of its processes, with the environment variables that torchrun sets.
+
+    Only the first process logs and prints. It puts the metrics into the queue `answers`; any process that raises a
+    `UserError` puts this error there.
+    """
     os.environ |= {"TORCHELASTIC_RUN_ID": "recsys", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(n_processes)}
     setup_globals()

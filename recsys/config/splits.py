@@ -1,4 +1,4 @@
-"""Data and splits that configs describe."""
+"""Loads the data and builds the splits that configs describe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recsys.data.split import Split
 
 
 def prepared_data(cfg: DictConfig) -> Prepared:
-    """Load the data that a config describes from the cache, or prepare them.
+    """Load the data that a config describes from the cache; if they are not there, prepare them first.
 
     Raises:
         UserError: the data cannot be prepared.
@@ -28,7 +28,7 @@ def prepared_data(cfg: DictConfig) -> Prepared:
 
 
 def engine_of(cfg: DictConfig) -> Engine:
-    """Build the engine that a config describes, or DuckDB if it has none, as in earlier versions.
+    """Build the SQL engine that a config describes; DuckDB if it names none, like configs of earlier versions.
 
     Raises:
         UserError: a setting of the engine is not valid.
@@ -37,13 +37,19 @@ def engine_of(cfg: DictConfig) -> Engine:
 
 
 class Splits:
-    """Builds the splits that configs describe, and holds them in memory, so that equal settings are split once."""
+    """Builds the splits that configs describe.
+
+    Splits stay in memory, so that configs with equal settings of data and split share a split.
+    """
 
     def __init__(self) -> None:
         self.built: dict[str, Split] = {}
 
     def of(self, config: Mapping[Any, Any]) -> Split:
-        """Return the split of a resolved config, or of a stored one that `stored_config` has checked.
+        """Return the split that a config describes.
+
+        Args:
+            config: a resolved config, or a stored config that `stored_config` has checked.
 
         Raises:
             UserError: the data cannot be reached or cannot be split in this way.
@@ -61,13 +67,14 @@ Divide = Callable[[np.ndarray], Shard]  # number of ratings of each user, int64 
 
 
 def split_reader(cfg: DictConfig) -> Callable[..., tuple[Split, str]]:
-    """Check the settings of a config's data, and return a function that reads and splits the data.
+    """Check the data settings of a config, and return a function that reads and splits the data.
 
     Returns:
-        A function that returns the split, whose users have segments if `segments_from` names a run, and the origin of
-        the data as text. Its optional argument divides the users among processes: it then reads the ratings of this
-        process's users, and those of all users only if the split needs them. It raises `UserError` if the data cannot
-        be reached or cannot be split in this way, or if the segments belong to another split.
+        A function that returns the split, and a text on where the data came from. If `segments_from` names a run, the
+        users of the split have the segments that were found in that run. In a run that is sharded by user, the function
+        takes one argument: the function that divides the users among processes, see `ShardedRun.connect`. It then reads
+        only the ratings of this process's users, unless the split needs those of all users. It raises `UserError` if
+        the data cannot be reached or cannot be split in this way, or if the segments belong to another split.
 
     Raises:
         UserError: a setting is not valid, such as an address with a password.

@@ -1,21 +1,23 @@
-"""Configs and commands stored in runs, and checks of what may be built from them if the run is not trusted.
+"""Checks of the configs and commands that runs store: which objects may be built from them if a run is not trusted.
 
 A run's directory may be of unknown origin, and instantiating a config runs the code that its `_target_` names. So
 configs are checked before anything is imported, unless a command has `--trusted`:
 
-- a slot of a config, such as `data`, must name a class of this package that is a subclass of the slot's base class;
+- a slot, which is a top-level key of a config such as `data`, must name a class of this package that is a subclass of
+  the slot's base class;
 - Lightning's Trainer and loggers take plain values, and must write into the run's own directory;
-- nothing is interpolated, since a resolver can read this machine's environment;
-- no engine is built, since the options of Spark can name programs, and DuckDB creates the same tables; a command that
-  is resumed may choose Spark, but with its default options;
-- no server or account on a server may be named, since it would learn of this machine, and might receive passwords;
-  sentence encoders use the models that this project names, since others are fetched from an account on a model hub, and
-  the files of a local folder may name one too.
+- interpolations are refused, since a resolver can read this machine's environment;
+- the engine that a config names is not built, since the options of Spark can name programs; DuckDB is used instead, and
+  creates the same tables. A command that is resumed may choose Spark, but only with its default options;
+- no server or account on a server may be named, since the server would learn of this machine, and might receive
+  passwords. For the same reason, sentence encoders must use the models that this project names: other models are
+  fetched from an account on a model hub, and the files of a local folder may name such an account too.
 
-`recsys.studies.foreign` ensures that commands write only into the run's own directory, and into an existing cache or
-that of this machine. Configs may name the files that the run was trained on: these are only read, and must have the
-users and items of the run's manifest. They may also name the environment variable that holds a database's address,
-which belongs to the user of this machine and is never shown.
+`recsys.studies.foreign` ensures that commands write only into the run's own directory and into a cache: the one that
+the config names if it exists, otherwise this machine's default cache. Configs may name the files that the run was
+trained on: these files are only read, and must have the users and items that the run's manifest records. Configs may
+also name the environment variable that holds a database's address; its value belongs to the user of this machine and is
+never shown.
 """
 
 from __future__ import annotations
@@ -82,8 +84,8 @@ def stored_config(
 
     Args:
         config: the config, as nested plain values.
-        slots: the keys to check: those from which the caller builds objects.
-        trusted: whether building these objects may run any code; nothing is checked then.
+        slots: the top-level keys from which the caller will build objects; only these are checked.
+        trusted: whether building these objects may run any code; if True, nothing is checked.
         known: classes from outside this package that may be built, because the command itself names them.
 
     Raises:
@@ -101,19 +103,19 @@ def stored_config(
 
 
 def targets(config: Any) -> set[str]:
-    """Return the names of all classes in a nested config, which are the values of `_target_`."""
+    """Return the values of all `_target_` keys in a nested config, which are names of classes."""
     return {str(node["_target_"]) for _, node in _mappings(config) if "_target_" in node}
 
 
 def check_encoders(config: Any, place: str) -> None:
-    """Check that the sentence encoders in a stored config or a model's hyperparameters use models in `PACKAGED`.
+    """Check that the sentence encoders in a stored config use models in `PACKAGED`, which this project names.
 
     Args:
-        config: nested plain values.
-        place: dotted place of the config, for the message.
+        config: a stored config, or a model's hyperparameters, as nested plain values.
+        place: dotted key at which `config` was found, for the message.
 
     Raises:
-        UserError: an encoder names another model, for which the config must be trusted.
+        UserError: an encoder names another model, which is allowed only if the run is trusted.
     """
     for encoder, node in _mappings(config, place):
         is_sentence = str(node.get("_target_")).rpartition(".")[2] == SentenceEncoder.__name__
@@ -125,7 +127,7 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
     """Check the overrides of a stored command: they must choose among configs, or set plain values.
 
     Raises:
-        UserError: an override does anything else, for which the run must be trusted.
+        UserError: an override does anything else, which is allowed only if the run is trusted.
     """
     with config_loader() as loader:
         groups = {*loader.list_groups("")}
@@ -138,7 +140,7 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
 
 
 def _is_harmless(override: Override, groups: Collection[str]) -> bool:
-    """Return whether an override of a stored command chooses a config of a group or sets a plain value."""
+    """Return whether an override of a stored command only chooses a config of a group or sets a plain value."""
     path, value = override.key_or_group.split("."), override.value()
     texts = [text for _, text in _texts(values_of(override))]
     names = {*path, *(name for _, node in _mappings([value]) for name in node)}
@@ -153,7 +155,7 @@ def _is_harmless(override: Override, groups: Collection[str]) -> bool:
 
 
 def _configures_hydra(root: str, package: str | None, names: Collection[str]) -> bool:
-    """Return whether an override would change Hydra's settings, what a node builds, or where the command writes."""
+    """Return whether an override would change Hydra's settings, how a node is built, or the output directory."""
     places = root, str(package)
     return any(place.startswith(("hydra", "run_dir")) for place in places) or not {*names}.isdisjoint(HYDRAS_OWN)
 
@@ -169,7 +171,7 @@ def _reaches_a_server(path: Sequence[str], value: Any, texts: Sequence[str], nam
 
 
 def _names_another_folder(path: Sequence[str], value: Any) -> bool:
-    """Return whether an override would name a folder outside the cache, or another cache."""
+    """Return whether an override would name a folder outside the cache directory, or another cache directory."""
     folders = [text for name, text in _set_texts(path, value) if name == "name"]
     return any(Path(text).name != text for text in folders) or (
         path == ["cache_dir"] and cache_of({"cache_dir": value}) != value
@@ -177,7 +179,7 @@ def _names_another_folder(path: Sequence[str], value: Any) -> bool:
 
 
 def _set_texts(path: Sequence[str], value: Any) -> list[tuple[str, str]]:
-    """Return each text that an override sets, with the last part of its key."""
+    """Return (last part of its key, text) for each text that an override sets."""
     return [(place.rpartition(".")[2], text) for place, text in _texts({path[-1]: value})]
 
 
@@ -211,7 +213,10 @@ def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], kn
 
 
 def _is_in_package(target: str, bases: tuple[type, ...]) -> bool:
-    """Return whether a class name belongs to the package of one of the bases, without importing anything."""
+    """Return whether a dotted class name is in the same subpackage of recsys as one of the base classes.
+
+    Nothing is imported for this.
+    """
     *module, name = target.split(".")
     file = PACKAGE.joinpath(*module[1:])
     return (
@@ -229,7 +234,8 @@ def _check_lightning(slot: str, node: Any, run_dir: Path, known: Collection[str]
     """Check that a trainer or a logger is one of Lightning's, and writes only into the run's directory.
 
     Raises:
-        UserError: it is another class, or a setting is neither a plain value nor a path in the directory.
+        UserError: the class is not one of Lightning's, or a setting is neither a plain value nor a path in the run's
+            directory.
     """
     target = str(node.get("_target_"))
     if target in known:
@@ -245,13 +251,13 @@ def _check_lightning(slot: str, node: Any, run_dir: Path, known: Collection[str]
 
 
 def _is_plain(text: str, run_dir: Path) -> bool:
-    """Return whether a text is neither an address nor a path, except for paths in the run's directory."""
+    """Return whether a text is plain (neither an address nor a path), or a path in the run's directory."""
     path = Path(text)
     return bool(PLAIN.fullmatch(text)) or (path.is_relative_to(run_dir) and ".." not in path.parts)
 
 
 def _mappings(value: Any, place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each mapping in a nested value with its dotted place, from the outside in."""
+    """Yield (dotted key, mapping) for each mapping in a nested value, outer mappings first."""
     if isinstance(value, Mapping):
         yield place, value
     for name, part in _parts(value):
@@ -259,7 +265,7 @@ def _mappings(value: Any, place: str = "") -> Iterator[tuple[str, Mapping[str, A
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each text in a nested value with its dotted place."""
+    """Yield (dotted key, text) for each text in a nested value."""
     if isinstance(value, str):
         yield place, value
     for name, part in _parts(value):

@@ -1,4 +1,4 @@
-"""Studies that configs describe."""
+"""Reads the studies that configs describe."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ STUDY = re.compile(r"experiment$|study\.")  # keys that choose the study, or cha
 
 
 def study_names() -> list[str]:
-    """Return the names of the files in configs/experiment, sorted; some may be plain sweeps."""
+    """Return the sorted names of all experiments in configs/experiment, which are studies or plain sweeps."""
     return sorted(file.stem for file in (loader.CONFIGS / "experiment").glob("*.yaml"))
 
 
 def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
-    """Return the study that a command names with `experiment=`, and the overrides that apply to all of its runs.
+    """Return the study that a command names with `experiment=`, and those of its overrides that apply to every run.
 
-    An override of a key that the study varies, such as a seed or a model, selects among the runs instead.
+    The other overrides are of keys that the study varies, such as `seed` or `model`: they select among the study's
+    runs.
 
     Raises:
         UserError: an override is not valid, the experiment is not a study, or no run is selected.

@@ -1,8 +1,9 @@
-"""The runs of a study: `python train.py experiment=<study>`.
+"""Executes the runs of a study: `python train.py experiment=<study>`.
 
-The command searches the settings of rows that have a search space, runs what is missing, and writes the report. The
-same command continues an interrupted study. Arguments for keys that the study varies (`data=`, `model=`, `seed=`,
-`split.fold=`) select among its runs; all other arguments (`trainer=gpu`, `data.path=DIR`) apply to every run.
+The command searches the hyperparameters of those models that have a search space, executes the runs that are missing,
+and writes the report. The same command continues an interrupted study. Arguments for keys that the study varies
+(`data=`, `model=`, `seed=`, `split.fold=`) select among its runs; all other arguments (`trainer=gpu`, `data.path=DIR`)
+apply to every run.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ log = logging.getLogger(__name__)
 
 
 class StudySweep:
-    """Runs what is missing of a study, and writes its report.
+    """Executes the missing runs of a study, and writes its report.
 
     Args:
-        directory: directory of the runs.
+        directory: directory of the study's runs.
         launcher: Hydra's launcher, which runs jobs.
     """
 
@@ -61,14 +62,14 @@ class StudySweep:
         self.splits = Splits()
 
     def run(self, overrides: Sequence[str]) -> None:
-        """Run what is missing and write the report.
+        """Execute the runs of a study that are missing, and write its report.
 
         Args:
             overrides: config overrides of the command.
 
         Raises:
-            UserError: the study, the command or its data are invalid, raised before any run; or a run failed, raised at
-                the end.
+            UserError: the study, the command or its data are invalid (raised before any run starts), or a run failed
+                (raised at the end).
         """
         require("plots")  # a study ends with figures
         study, self.given = read_study(overrides)
@@ -89,11 +90,11 @@ class StudySweep:
             )
 
     def _checked(self, study: Study) -> dict[str, Split]:
-        """Check the rows of a study, and return its splits by setting and variant.
+        """Check the rows (models) of a study's tables, and return the study's splits by setting and variant.
 
         The data, split and model of each row are constructed, so that invalid ones are found before any training. A
-        model that reads runs, such as a blend of other rows, is constructed only if these runs have finished. Variants
-        of a setting differ only in data and split, so a row is checked with one of them.
+        model that reads other runs, such as a blend of other rows, is constructed only if these runs have finished. The
+        variants of a setting differ only in data and split, so a row is checked with only one of them.
         """
         splits: dict[str, Split] = {}
         rows = set()
@@ -111,9 +112,9 @@ class StudySweep:
         return splits
 
     def _searched(self, study: Study) -> Study:
-        """Search the settings of rows that have a search space, and return the study with the best settings.
+        """Search the hyperparameters of models that have a search space; return the study with the best ones found.
 
-        A search measures on validation, with the first variant of its setting.
+        Trials are measured on validation, and on the first variant of the model's setting, such as the first fold.
 
         Raises:
             UserError: a search cannot run; see `Search.run`.
@@ -131,7 +132,7 @@ class StudySweep:
         return with_search_results(study, self.directory)
 
     def _run(self, study: Study) -> list[Outcome]:
-        """Run the jobs without a reusable run, dependencies first, and return the outcomes of all jobs."""
+        """Execute jobs for which no finished run can be reused, dependencies first; return the outcomes of all jobs."""
         finished = FinishedRuns(self.directory.parent, self._config)
 
         def reusable_run(job: Job) -> Run | None:
@@ -152,10 +153,12 @@ class StudySweep:
         return self._launch([(directory / f"trial_{first + i}", list(job)) for i, job in enumerate(jobs)], first)
 
     def _launch(self, jobs: Sequence[tuple[Path, Sequence[str]]], first: int = 0) -> Sequence[JobReturn]:
-        """Run jobs, and return the launcher's results; a job that fails stores the reason, and the others still run.
+        """Execute jobs, and return the launcher's results.
+
+        If a job fails, the reason is stored in its directory, and the other jobs still run.
 
         Args:
-            jobs: directory and arguments of each job.
+            jobs: (directory, arguments) of each job.
             first: number of the first job.
         """
         arguments = []
@@ -167,7 +170,7 @@ class StudySweep:
     def _resuming_arguments(self, job: Job) -> list[str]:
         """Return a job's arguments, with `resume=` if an interrupted run of the job is in its directory.
 
-        If another run is in the directory, the marks of its state are removed.
+        Otherwise, remove the files that mark another run in this directory as finished or failed.
         """
         if is_interrupted(job.directory, self._config(job)):
             return [*self._arguments(job), *override_arguments({"resume": str(job.directory)})]

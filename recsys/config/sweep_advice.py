@@ -18,7 +18,7 @@ PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of the
 
 
 def is_plain_sweep(hydra: Any) -> bool:
-    """Return whether the sweeper is Hydra's default one, and not that of a search or a study.
+    """Return whether a multirun is a plain sweep (with Hydra's default sweeper) rather than a search or a study.
 
     Args:
         hydra: Hydra's own config.
@@ -32,7 +32,7 @@ def is_job_of_sweep() -> bool:
 
 
 class SweepAdvice(Callback):
-    """Prints, after a plain sweep, where its runs are, how many jobs failed, and the command that makes a table."""
+    """After a plain sweep, prints where its runs are, how many jobs failed, and the command that compares its runs."""
 
     unfinished: ClassVar[Path | None] = None  # directory of the sweep that this process has begun
 

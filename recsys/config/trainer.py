@@ -1,6 +1,6 @@
-"""Checks and instantiation of the settings of Lightning's Trainer and of the logger.
+"""Checks and instantiates the trainer and the logger that a config describes.
 
-Lightning takes seconds to import, so it is not imported for settings that always work.
+Lightning takes seconds to import, so it is not imported to check trainer settings that always work.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ quieten_lightning()
 
 
 def check_trainer(node: DictConfig) -> None:
-    """Check settings of the trainer before any work, such as a device that this machine lacks.
+    """Check the settings of the trainer before any work starts, for example whether this machine has the named device.
 
     Raises:
-        UserError: a setting is unknown, is chosen by a fit itself, or is refused by Lightning.
+        UserError: a setting is unknown, is one that a fit chooses itself, or is refused by Lightning.
     """
     settings = _settings(node)
     check_trainer_settings(settings)
@@ -59,7 +59,11 @@ def needs_lightning(cfg: DictConfig, model: Recommender) -> bool:
 
 
 def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
-    """Instantiate the trainer of a config, as a partial to which a fit adds arguments, and its logger.
+    """Instantiate the trainer and the logger that a config describes.
+
+    Returns:
+        The trainer, as a `functools.partial` to which a fit adds arguments, and the logger, which is None if the config
+        has none.
 
     Raises:
         UserError: a setting of the trainer is not valid, see `check_trainer`, or the logger's package is missing.
@@ -74,10 +78,11 @@ def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
 
 
 def _with_own_requeue(trainer: partial[Trainer]) -> partial[Trainer]:
-    """Disable Lightning's requeuing of Slurm jobs, which `process.is_requeued` replaces.
+    """Disable Lightning's handling of requeued Slurm jobs, which the project handles itself (`process.is_requeued`).
 
-    Lightning would resume within an epoch. A batch cannot be drawn again without the batches before it, so the rest of
-    the epoch would have other samples; the project's requeued jobs resume at the last complete epoch.
+    Lightning would resume within an epoch. Since a batch cannot be drawn without drawing the batches before it, the
+    rest of that epoch would have other samples. Requeued jobs of this project resume at the last complete epoch
+    instead.
     """
     from pytorch_lightning.plugins.environments import SLURMEnvironment
 

@@ -1,4 +1,4 @@
-"""The expected best validation result of a model's search, by the number of configurations that are compared.
+"""Expected best validation result of a hyperparameter search, by the number of configurations that are compared.
 
 Dodge et al., "Show Your Work: Improved Reporting of Experimental Results", EMNLP 2019.
 """
@@ -18,7 +18,14 @@ from recsys.studies.study import Setting
 
 
 def expected_best(values: np.ndarray) -> np.ndarray:
-    """Return the expected maximum of 1, 2, ..., n draws with replacement from n values (n,), float64 (n,)."""
+    """Return the expected maximum of k draws with replacement from n values, for k = 1, 2, ..., n.
+
+    Args:
+        values: float (n,) values.
+
+    Returns:
+        float64 (n,).
+    """
     n_values = len(values)
     shares = np.arange(n_values + 1) / n_values
     n_drawn = np.arange(1, n_values + 1)[:, None]
@@ -26,7 +33,7 @@ def expected_best(values: np.ndarray) -> np.ndarray:
 
 
 def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Series]:
-    """Return the expected best validation metric by number of configurations, for each row that was searched.
+    """Return the expected best validation metric by number of configurations, for each model that was searched.
 
     A pruned trial counts with its value at the epoch of pruning, a failed trial with the worst value of all trials.
     Interrupted trials do not count.
@@ -34,10 +41,12 @@ def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Serie
     Args:
         runs: directory of the study's runs.
         name: name of the setting.
-        setting: the setting, whose main metric the searches optimise; for errors, `trials.csv` has negated values.
+        setting: the setting (data, split and protocol). The searches optimise its main metric; if this is an error,
+            such as rmse, `trials.csv` has negated values.
 
     Returns:
-        A series by name of the row: the expected best value, indexed by the number of configurations, from 1.
+        Name of the model's row in the study's table -> series of the expected best value, indexed by the number of
+        configurations, from 1.
     """
     curves = {}
     for row in setting.rows:

@@ -16,7 +16,7 @@ logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it logs the end of
 
 
 def learning_curve(run: Run, metric: str) -> pd.Series:
-    """Return a validation metric indexed by the number of epochs trained, from 1; empty if the run did not log it."""
+    """Return a validation metric, indexed by the number of epochs trained, from 1; empty if the run did not log it."""
     scalars = logged_scalars(run)
     name = next((name for name in (f"curves/valid/{metric}", f"valid/{metric}") if name in scalars), None)
     if name is None or EPOCH not in scalars:
@@ -26,7 +26,10 @@ def learning_curve(run: Run, metric: str) -> pd.Series:
 
 
 def logged_scalars(run: Run) -> pd.DataFrame:
-    """Read the log of a run: a row for each step, a column for each scalar; empty without TensorBoard and CSV files."""
+    """Read the scalars that a run logged: a row for each step, a column for each scalar.
+
+    The frame is empty if the run has neither CSV nor TensorBoard files.
+    """
     csv = run.directory / "csv" / "metrics.csv"
     if csv.is_file():
         return read_csv(csv, ["step"], dtype=float).groupby("step").last()

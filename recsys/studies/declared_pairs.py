@@ -1,4 +1,4 @@
-"""Comparisons of the pairs of rows that a study declares in its config, as one family of tests."""
+"""Statistical comparisons of the pairs of models that a study declares in its config, as one family of tests."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ DETECTABLE = 2.8
 
 
 class PairOfRows(NamedTuple):
-    """Two rows to compare by a per-user metric.
+    """Two rows of a study's table (models with their settings), to be compared by a per-user metric.
 
     Attributes:
-        setting: name of the setting.
+        setting: name of the setting (data, split and protocol).
         metric: name of the metric, such as `ndcg@10`.
-        row: name of one row.
-        other: name of the other row; differences are `row` minus `other`.
-        values: values of `row`, (seed, split) -> a series indexed by user.
-        other_values: values of `other`.
-        margin: difference within which the rows are equivalent, or None for no test of equivalence.
+        row: name of the first row.
+        other: name of the second row; differences are `row` minus `other`.
+        values: values of the metric for `row`: (seed, split) -> series indexed by user.
+        other_values: values of the metric for `other`.
+        margin: difference within which the rows count as equivalent; None for no test of equivalence.
     """
 
     setting: str
@@ -47,10 +47,12 @@ class PairOfRows(NamedTuple):
 
 
 def pair_statistics(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Compare the pairs of rows that a study declares and that have complete runs on shared splits.
+    """Compare the pairs of rows (models) that a study declares in its config.
+
+    Pairs without complete runs on shared splits are left out.
 
     Returns:
-        The frame that `compare_pairs` returns.
+        A frame as `compare_pairs` returns it.
     """
     return compare_pairs(list(_declared(study, outcomes)))
 
@@ -67,15 +69,15 @@ def _declared(study: Study, outcomes: Sequence[Outcome]) -> Iterator[PairOfRows]
 
 
 def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
-    """Compare pairs of rows as one family of tests.
+    """Compare pairs of rows (models with their settings) as one family of tests.
 
     Returns:
-        A frame with a row for each pair that was tested on some shared user: `setting`, `metric`, `row` and the `other`
-        row; number of `users`; the `difference` with the ends `low` and `high` of its interval; the smallest
-        `detectable` difference (see `DETECTABLE`); the `effect_size`; the p-values `p` and `p_holm`, the latter
-        adjusted for all pairs; whether the rows are `equivalent` within the margin, NaN without one; and the
-        `conclusion`: `above` or `below` if the value of `row` is significantly larger or smaller than that of the other
-        row, else `undecided`.
+        A frame with a row for each pair of models that share test users. Its columns are `setting`, `metric`, `row` and
+        `other`; the number of shared `users`; the `difference` with the ends `low` and `high` of its interval; the
+        smallest `detectable` difference (see `DETECTABLE`); the `effect_size`; the p-values `p` and `p_holm`, of which
+        the latter is adjusted for all pairs; `equivalent`: whether the models are equivalent within the margin, NaN
+        without a margin; and the `conclusion`: `above` or `below` if the value of `row` is significantly larger or
+        smaller than that of `other`, else `undecided`.
     """
     records = []
     for setting, metric, row, other, values, other_values, margin in pairs:
@@ -93,12 +95,12 @@ def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
 
 
 def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str = "config") -> str:
-    """Format the result of `compare_pairs` in Markdown, with a note on how to read it.
+    """Format the comparisons of pairs as a Markdown table, with a note on how to read it.
 
     Args:
-        pairs: frame of `compare_pairs`.
+        pairs: frame that `compare_pairs` returned.
         margins: declared margins of equivalence.
-        by: where the pairs and margins are declared, `config` or `script`, for the note.
+        by: `config` or `script`: where the pairs and margins are declared, for the note.
     """
     note = (
         f"Differences of means with {LEVEL:.0%} intervals. Users, splits and seeds are resampled, each kind where "
@@ -115,7 +117,7 @@ def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str
 
 
 def pairs_text(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Format the result of `compare_pairs` as a frame of text, whose `p` is the adjusted one."""
+    """Format the frame of `compare_pairs` as a frame of text, in which `p` is the adjusted p-value."""
     text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
     ends = pairs[["difference", "low", "high"]].itertuples(index=False)
     text["difference"] = [str(Interval(*each)) for each in ends]

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, written without torch, Lightning and TensorFlow."""
+"""Writes event files for TensorBoard, without importing torch, Lightning or TensorFlow."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ STEP = "00000"  # the folder of points that belong to no step, as torch names it
 
 
 class EventLog:
-    """Writes one event file, and the files of the embedding projector, into a directory; a context manager.
+    """Writes an event file, and the files of TensorBoard's embedding projector, into a directory.
+
+    It is a context manager, which closes the event file at the end of the `with` block.
 
     Args:
-        directory: directory of the log; it may contain the event files of other writers.
+        directory: directory of the log; it may already contain the event files of other writers.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -67,9 +69,9 @@ class EventLog:
     def add_settings(self, settings: Mapping[str, float | str], label: str) -> None:
         """Add a row with the settings of a run to the hyperparameter tab.
 
-        The summary that lists the columns of the tab is left out, since TensorBoard would use that of one run for all
-        runs, and not show the settings of other models. Without it, TensorBoard shows the settings of all runs, those
-        that differ first.
+        The summary that would list the columns of the tab is not written, since TensorBoard would use the list of one
+        run for all runs, and hide settings that only other models have. Without a list, TensorBoard shows the settings
+        of all runs, those that differ between runs first.
 
         Args:
             settings: name -> value.
@@ -97,14 +99,14 @@ class EventLog:
         labels: Sequence[Sequence[str]],
         colors: Sequence[str] = (),
     ) -> None:
-        """Show points in the embedding projector.
+        """Add a set of points to the embedding projector.
 
         Args:
             name: name of the set of points, one word.
             points: float (n, d) points.
-            columns: names of the columns of labels, at least two, since TensorBoard reads a single column without a
-                header; a bookmark labels points by the first.
-            labels: n rows with a text for each column, without tabs and line breaks.
+            columns: names of the columns of `labels`; at least two, since TensorBoard expects no header above a single
+                column. The projector's bookmarks label points by the first column.
+            labels: n rows, each with a text for each column; texts must not contain tabs or line breaks.
             colors: columns by which points can be coloured; the projector offers a bookmark for each.
         """
         from google.protobuf import text_format  # only models with embeddings need it
@@ -130,9 +132,14 @@ class EventLog:
 
 
 def _view(color: str, label: str, shape: Sequence[int]) -> dict[str, Any]:
-    """Return a bookmark of the projector: principal components, coloured by a column and labelled by another.
+    """Return a bookmark of the projector, which shows principal components.
 
-    The projector requires the settings of all other projections too, although the bookmark shows none of them.
+    The projector requires the settings of all other projections too, although the bookmark does not show them.
+
+    Args:
+        color: column by which points are coloured.
+        label: column by which points are labelled.
+        shape: (n, d) of the points.
     """
     custom = [f"custom{side}" for side in ("XLeft", "XRight", "YUp", "YDown")]
     return {

@@ -18,12 +18,12 @@ from recsys.models.support import most_liked
 
 @dataclass(frozen=True)
 class Example:
-    """Titles that one user liked, and titles that a model recommends.
+    """The titles of items that a user liked, and of items that a model recommends to this user.
 
     Attributes:
-        user_id: raw id.
-        liked: titles of the items with the user's highest ratings, none below the user's mean; ties are ordered latest
-            first.
+        user_id: the user's raw id.
+        liked: titles of the items with the user's highest ratings, none below the user's mean; of equal ratings, the
+            latest comes first.
         recommended: titles of items that the user has not rated, best first.
     """
 
@@ -32,7 +32,7 @@ class Example:
     recommended: list[str]
 
     def rows(self) -> Iterator[tuple[int, str, str]]:
-        """Yield the place, the liked title and the recommended title; titles missing from the shorter list are ""."""
+        """Yield (position from 1, liked title, recommended title); in the shorter list, missing titles are ""."""
         for place, titles in enumerate(zip_longest(self.liked, self.recommended, fillvalue=""), start=1):
             yield place, *titles
 
@@ -46,8 +46,8 @@ def examples(
         model: fitted model.
         query: B users of the data set, none unknown; items in their histories are not recommended.
         dataset: data set with the ids of the users and the titles of the items.
-        k: maximum length of both lists.
-        rank: function that turns scores into lists.
+        k: maximum length of the lists of liked and of recommended items.
+        rank: function that turns scores into lists of recommended items.
 
     Returns:
         An example for each user, in order of the query.

@@ -1,4 +1,4 @@
-"""Finished runs that a study can reuse, found by the settings that determine their results."""
+"""Looks up finished runs that a study can reuse, by the settings that determine their results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FinishedRuns:
 
     Args:
         root: the directory.
-        config_of: function that returns the complete config of a job.
+        config_of: function that returns the complete, resolved config of a job.
     """
 
     def __init__(self, root: Path, config_of: Callable[[Job], Mapping[str, Any]]) -> None:
@@ -28,9 +28,13 @@ class FinishedRuns:
             self.runs[run.identity].append(run)
 
     def reusable_run(self, job: Job, fingerprint: str) -> Run | None:
-        """Return a run with a job's settings, made by the current code on the split with this fingerprint, or None.
+        """Return a run that a job can reuse, or None: one with the job's settings and split, made by the current code.
 
         A run in the job's own directory takes precedence.
+
+        Args:
+            job: the job.
+            fingerprint: fingerprint of the job's split.
         """
         code = code_digest(self.config_of(job))
         reusable = [
@@ -41,7 +45,7 @@ class FinishedRuns:
         return min(reusable, key=lambda run: run.directory != job.directory, default=None)
 
     def latest_run(self, job: Job) -> Run | None:
-        """Return the latest finished run with a job's settings, whatever version of the code made it, or None."""
+        """Return the latest finished run with a job's settings, made by any version of the code, or None."""
         return max(self._runs_of_job(job), key=lambda run: str(run.manifest["finished"]), default=None)
 
     def _runs_of_job(self, job: Job) -> list[Run]:

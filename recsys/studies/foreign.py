@@ -1,5 +1,6 @@
-"""Checks of run directories of unknown origin, so that reading takes bounded memory and nothing is written elsewhere.
+"""Checks of run directories of unknown origin.
 
+They ensure that reading a directory takes bounded memory, and that commands write only into it and into a cache.
 `recsys.config.stored` checks which classes, files and addresses a run's config names.
 """
 
@@ -36,17 +37,17 @@ def check_links(directory: Path) -> None:
 
 
 def cache_of(config: dict[str, Any]) -> str:
-    """Return the `cache_dir` of a run's config if it has prepared data on this machine, otherwise the default cache."""
+    """Return the `cache_dir` of a run's config; if that has no prepared data on this machine, the default cache."""
     named = str(config.get("cache_dir"))
     return named if Path(named, PREPARED).is_dir() else default_cache()
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse the YAML of a run of unknown origin.
+    """Parse YAML from a run of unknown origin.
 
     Raises:
         yaml.YAMLError: the text is malformed, is nested too deeply, or contains aliases (which could expand to
-            gigabytes) or NUL characters (which no path has).
+            gigabytes) or NUL characters (which no path can contain).
     """
     depth = 0
     for event in yaml.parse(text, _LOADER):

@@ -1,4 +1,4 @@
-"""The identity of a run: digests of the settings and of the code that determine its results, and of ids in its data."""
+"""Digests that identify a run: of the settings and the code that determine its results, and of the ids in its data."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ NOT_DECISIVE_CLASSES = ("trainer", "logger", "pruning", "engine", "hydra")
 def identity(config: Mapping[str, Any]) -> str:
     """Return a digest, 16 hexadecimal digits, of the settings that determine the results of a run.
 
-    Settings in `NOT_DECISIVE` do not count; among them are the locations of data whose contents have fingerprints in
-    the manifest. A top-level setting that is null, false or 0 counts as missing, so that a new switch does not change
-    the identity of earlier runs.
+    Settings in `NOT_DECISIVE` do not count. Among them are the paths of data, since the manifest has fingerprints of
+    their contents. A top-level setting that is null, false or 0 counts as missing, so that runs of earlier versions
+    keep their identity when a new version adds a switch that is off by default.
     """
     decisive = {
         name: value
@@ -75,9 +75,10 @@ def identity(config: Mapping[str, Any]) -> str:
 
 
 def id_digests(dataset: Dataset) -> dict[str, str]:
-    """Return digests of the raw ids by name: `users` and `items`.
+    """Return digests of the raw ids of users and of items, under the keys `users` and `items`.
 
-    Each is the SHA-256, in hexadecimal, of the JSON list of the ids as text, in the order of their codes.
+    Each is the SHA-256, in hexadecimal, of the JSON list of the ids as text, in the order of the integer codes that the
+    data set gives them.
     """
     ids = {"users": dataset.user_frame["user_id"], "items": dataset.item_frame["movie_id"]}
     return {
@@ -89,8 +90,8 @@ def code_digest(config: Mapping[str, Any]) -> str:
     """Return a digest, 16 hexadecimal digits, of the code that determines the metrics of a run.
 
     This is the code of the packages in `DECISIVE`, of train.py, and of each package outside this project whose classes
-    the config names, such as the package of a user's own model. Classes of the groups `NOT_DECISIVE_CLASSES` do not
-    count.
+    the config names, such as the package of a user's own model. Classes that the config names in the groups
+    `NOT_DECISIVE_CLASSES` do not count.
     """
     targets = {name: value for name, value in flatten(config).items() if name.endswith("_target_")}
     decisive = {str(value) for name, value in targets.items() if name.partition(".")[0] not in NOT_DECISIVE_CLASSES}

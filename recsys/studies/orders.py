@@ -1,8 +1,8 @@
-"""The agreement of two protocols on the order of models: Kendall's tau, compared with the tau that noise explains.
+"""Measures how well two evaluation protocols agree on the order of models, by Kendall's tau.
 
 Two protocols can order models differently because they ask different questions, or because the differences between
-models are within the noise. The noise is measured by the tau of a protocol with itself, between two resamples of its
-users, splits and seeds.
+models are within the noise. For comparison, the effect of noise alone is measured by the tau between two resamples of
+the users, splits and seeds of one protocol.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ COLUMNS = [
 
 
 def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Compare the orders of rows under all pairs of protocols.
+    """Compare the orders of a study's rows (models) under all pairs of protocols.
 
-    A protocol is a setting with one of its metrics: the main metric, or one that differs from it only by the part after
-    `/`, such as `ndcg@10/sampled99` from `ndcg@10`.
+    A protocol is here a setting of the study together with one of its metrics: its main metric, or a metric that
+    differs from the main one only by the part after `/`, such as `ndcg@10/sampled99` from `ndcg@10`.
 
     Returns:
-        A frame with a row for each pair of protocols: `setting` and `metric` of one, `other_setting` and `other_metric`
-        of the other; the number of `rows` that both have; `tau` with the ends `low` and `high` of its 95% percentile
-        interval; and the ends `noise_low` and `noise_high` of the interval of tau between two resamples of the noisier
-        protocol. Pairs with fewer than three common rows are left out.
+        A frame with a row for each pair of protocols that have at least three rows in common. Its columns are `setting`
+        and `metric` of the first protocol; `other_setting` and `other_metric` of the second; the number of common
+        `rows`; `tau` with the ends `low` and `high` of its 95% percentile interval; and the ends `noise_low` and
+        `noise_high` of the interval of tau between two resamples of the noisier protocol.
     """
     observed, resampled = {}, {}
     for seed, (name, setting) in enumerate(study.settings.items()):
@@ -65,7 +65,15 @@ def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def _agreement(
     observed: Mapping[tuple[str, str], pd.Series], resampled: Mapping[tuple[str, str], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Compare each pair of protocols on the rows that both have; columns as in `COLUMNS`."""
+    """Compare each pair of protocols on the rows that both have.
+
+    Args:
+        observed: (setting, metric) -> series of means indexed by row.
+        resampled: (setting, metric) -> frame with a column of resampled means for each row.
+
+    Returns:
+        A frame with the columns `COLUMNS`.
+    """
     records = []
     for one, other in combinations(observed, 2):
         rows = observed[one].index.intersection(observed[other].index)
@@ -80,11 +88,18 @@ def _agreement(
 
 
 def kendall_tau(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return Kendall's tau-b between the rows of two arrays, (n_draws, n) each, as float64 (n_draws,).
+    """Return Kendall's tau-b between each row of one array and the same row of another.
 
-    It is 0 where all values of a row are equal in one of the arrays.
+    It is 0 where a row of either array has only equal values.
 
     Kendall, "The Treatment of Ties in Ranking Problems", Biometrika 1945.
+
+    Args:
+        one: (n_draws, n) values.
+        other: (n_draws, n) values.
+
+    Returns:
+        float64 (n_draws,).
     """
     first, second = np.triu_indices(one.shape[1], 1)
     signs = [np.sign(values[:, first] - values[:, second]) for values in (one, other)]

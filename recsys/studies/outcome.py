@@ -12,16 +12,17 @@ from recsys.studies.study import Setting
 
 @dataclass(frozen=True)
 class Outcome:
-    """A planned run that is finished, has failed, or has not been run yet.
+    """A planned run of a study, which is finished, has failed, or has not been executed yet.
 
     Attributes:
-        setting: name of the setting.
-        variant: values that the run takes from the lists of the setting, such as `split.fold=1`; "" if there are none.
-        row: name of the row.
+        setting: name of the setting (data, split and protocol).
+        variant: the run's value of each key for which the setting lists several values, such as `split.fold=1`; "" if
+            there are no such keys.
+        row: name of the row (a model with its settings).
         seed: seed of the model.
         n_configurations: number of configurations that were compared to choose the row's settings; None if unknown.
-        run: the finished run, or None.
-        failure: the reason of a failure, in one sentence, or None.
+        run: the finished run; None if there is none.
+        failure: the reason why the run failed, in one sentence; None if it did not fail.
     """
 
     setting: str
@@ -34,12 +35,12 @@ class Outcome:
 
     @property
     def failure_reason(self) -> str:
-        """Return the reason of a failure, with paths relative to the working directory; "" without a failure."""
+        """Return the reason why the run failed, with paths relative to the working directory; "" if it did not fail."""
         return (self.failure or "").replace(f"{Path.cwd()}/", "")
 
 
 def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """Group the outcomes of a setting by row, in the order of its rows."""
+    """Group the outcomes of a setting by row (model), in the order of the setting's table."""
     by_row: dict[str, list[Outcome]] = {row: [] for row in setting.rows}
     for outcome in outcomes:
         by_row[outcome.row].append(outcome)
@@ -47,9 +48,12 @@ def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, 
 
 
 def complete_runs(outcomes: Sequence[Outcome]) -> list[tuple[int, Run]]:
-    """Return the seed and run of each outcome of a row, restricted to seeds whose variants are all finished.
+    """Return (seed, run) for each finished run of a model, without seeds for which some variant has not finished.
 
     A mean over variants is comparable between seeds only if no variant is missing.
+
+    Args:
+        outcomes: all outcomes of the model in one setting.
     """
     incomplete = {outcome.seed for outcome in outcomes if outcome.run is None}
     return [(each.seed, each.run) for each in outcomes if each.run is not None and each.seed not in incomplete]

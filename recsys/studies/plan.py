@@ -1,4 +1,4 @@
-"""The plan of a study: its runs, their directories, and the order in which they depend on each other."""
+"""The plan of a study: its runs, their directories, and an order in which runs follow those they depend on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ class Job:
     """One run that a study requires.
 
     Attributes:
-        setting: name of the setting.
-        variant: values that the run takes from the lists of the setting, such as `split.fold=1`; "" if there are none.
-        row: name of the row.
+        setting: name of the setting (data, split and protocol).
+        variant: the run's value of each key for which the setting lists several values, such as `split.fold=1`; "" if
+            there are no such keys.
+        row: name of the row (a model with its settings).
         seed: seed of the model.
-        overrides: config overrides; references to other runs are replaced by their directories.
-        directory: directory of the run, unless a finished one is reused from elsewhere.
-        dependencies: directories of the runs that this one reads.
+        overrides: config overrides, in which references to other runs have been replaced by the directories of these
+            runs.
+        directory: directory of the run, unless a finished run in another directory is reused.
+        dependencies: directories of the runs that this run reads.
         n_configurations: see `recsys.studies.study.Row`.
     """
 
@@ -45,12 +47,16 @@ class Job:
     n_configurations: int | None
 
     def arguments(self) -> list[str]:
-        """Return the command-line arguments of train.py."""
+        """Return the command-line arguments with which train.py executes the job."""
         label = " ".join(part for part in (self.row, self.variant, f"seed={self.seed}") if part)
         return override_arguments({**self.overrides, "seed": self.seed, "label": label})
 
     def outcome(self, run: Run | None) -> Outcome:
-        """Return the outcome of the job, given its finished run or None; a failure is read from the job's directory."""
+        """Return the outcome of the job.
+
+        Args:
+            run: the job's finished run. If it is None, the reason of a failure is read from the job's directory.
+        """
         failure = read_failure(self.directory) if run is None else None
         return Outcome(self.setting, self.variant, self.row, self.seed, self.n_configurations, run, failure)
 
@@ -58,15 +64,16 @@ class Job:
 def dependency_levels(
     study: Study, directory: Path, find_run: Callable[[Job], Run | None]
 ) -> list[list[tuple[Job, Run | None]]]:
-    """Order the jobs of a study in levels; a job depends on jobs of earlier levels only.
+    """Order the jobs of a study in levels; a job depends only on jobs of earlier levels.
 
     Args:
-        study: the study, with all settings chosen.
+        study: the study, after searches have chosen the settings of its rows.
         directory: directory of the study's runs.
         find_run: function that returns the finished run of a job, in any directory, or None.
 
     Returns:
-        Jobs by level, each with its finished run, or None if it has to be run, possibly because a dependency is newer.
+        A list of (job, finished run) for each level. The run is None if the job has to be executed: it has no finished
+        run, or its finished run is older than a run that it depends on.
 
     Raises:
         UserError: a row refers to an unknown row, or the dependencies between rows form a cycle.
@@ -93,7 +100,7 @@ def dependency_levels(
 
 
 def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
-    """Return the overrides of each combination of the values that a setting lists."""
+    """Return the overrides of each variant of a setting: each combination of the values that the setting lists."""
     keys = list(setting.overrides)
     return [dict(zip(keys, values, strict=True)) for values in product(*map(as_list, setting.overrides.values()))]
 
@@ -101,20 +108,28 @@ def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
 def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
     """Format config overrides as command-line arguments.
 
-    A key without a dot, such as a config group, is set with `=`, and a nested setting with `++`, which also adds it,
-    since a config need not list every argument of a constructor. A key that begins with `~` removes a setting from the
-    config, so that the constructor's default applies; its value is ignored.
+    A key without a dot, such as a config group, gets no prefix. A dotted key gets the prefix `++`, which also adds keys
+    that are not in the config, since a config need not list every argument of a constructor. A key that begins with `~`
+    removes a setting from the config, so that the constructor's default applies; its value is ignored.
     """
     return [_override_argument(key, value) for key, value in overrides.items()]
 
 
 def row_directory(directory: Path, setting: str, row: str) -> Path:
-    """Return the directory of a row's runs, below that of its study."""
+    """Return the directory of the runs of one row of a study's tables (a model in one setting).
+
+    Args:
+        directory: directory of the study's runs.
+        setting: name of the setting.
+        row: name of the row.
+    """
     return directory / slug(setting) / slug(row)
 
 
 def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
-    """Return the names of setting and row of all rows by level; a row depends only on rows of earlier levels.
+    """Return (name of the setting, name of the row) for all rows (models) of a study's tables, in levels.
+
+    A row depends only on rows of earlier levels.
 
     Raises:
         UserError: the dependencies form a cycle.
@@ -140,7 +155,15 @@ def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
 def _jobs(
     study: Study, name: str, row: str, directory: Path, directories: Mapping[tuple[str, str, str, int], Path]
 ) -> Iterator[Job]:
-    """Yield the jobs of a row on a setting, given the directories of the runs of earlier levels."""
+    """Yield the jobs of one row (model) in one setting.
+
+    Args:
+        study: the study.
+        name: name of the setting.
+        row: name of the row.
+        directory: directory of the study's runs.
+        directories: (setting, variant, row, seed) -> directory of the run, for all rows that this row depends on.
+    """
     setting = study.settings[name]
     own = setting.rows[row]
     for overrides in variant_overrides(setting):
@@ -163,7 +186,7 @@ def _override_argument(key: str, value: Any) -> str:
 
 
 def _resolved(value: Any, directories: Mapping[str, Path]) -> Any:
-    """Replace references to rows in a value by the directories of their runs."""
+    """Replace references to other rows (models), such as `{GMF}`, in an override's value by their run directories."""
     if not isinstance(value, str):
         return value
     return REFERENCE.sub(lambda reference: str(directories[reference[1]]), value)

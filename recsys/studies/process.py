@@ -1,4 +1,4 @@
-"""Process state that determines results (seeds and threads), and which process of a distributed run reports."""
+"""Seeds and threads of this process, and its role in a run of several processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # variables by which torchrun an
 
 
 def fix_randomness(seed: int) -> None:
-    """Seed the generators of Python, NumPy and, if it is imported, torch.
+    """Seed the random number generators of Python, of NumPy and, if it is imported, of torch.
 
     If Lightning is imported, the processes that it starts get the same seed.
 
@@ -36,7 +36,7 @@ def fix_randomness(seed: int) -> None:
 
 
 def limit_threads(n: int) -> None:
-    """Limit the number of threads of torch to n, now or when torch is imported later, such as by a sentence encoder.
+    """Limit torch to n threads, even if torch is imported only later, for example by a sentence encoder.
 
     Raises:
         UserError: n is not above zero.
@@ -56,5 +56,5 @@ def is_requeued() -> bool:
 
 
 def reports() -> bool:
-    """Return whether this process is the first or the only one of its run, which is the one that writes and prints."""
+    """Return whether this process writes and prints for its run; of several processes, only the first does."""
     return not any(int(os.environ.get(name, 0)) for name in RANKS)

@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Logs a line when a run of a study ends, in any process or on any machine.
+    """Logs a line whenever a run of a study ends, whichever process or machine executes it.
 
-    A launcher reports nothing before all of its runs have ended, so the run directories are polled. Lines are logged
-    instead of drawing a bar, because runs may write to the same terminal, or there may be no terminal.
+    A launcher returns only when all of its runs have ended, so the run directories are polled. Lines are logged in
+    place of a progress bar, because runs may write to the same terminal, or there may be no terminal.
 
     Args:
         name: name of the study.
-        n_finished: number of runs that had finished before.
-        missing: directories of the runs that have to be run.
+        n_finished: number of the study's runs that had already finished.
+        missing: directories of the runs that have to be executed.
     """
 
     def __init__(self, name: str, n_finished: int, missing: Collection[Path]) -> None:
@@ -40,7 +40,7 @@ class Progress:
 
     @contextmanager
     def polling(self, directories: Collection[Path]) -> Iterator[None]:
-        """Poll some run directories during the `with` statement, whose body runs them."""
+        """Poll run directories during the `with` block, in which the runs are executed."""
         try:
             with repeated(lambda: self.update(directories), POLL_SECONDS):
                 yield
@@ -48,7 +48,7 @@ class Progress:
             self.update(directories)
 
     def update(self, directories: Collection[Path]) -> None:
-        """Log a line if runs in some directories have ended since the last update."""
+        """Log a line if a run in one of the given directories has ended since the last update."""
         ended = {directory for directory in directories if directory in self.missing and _has_ended(directory)}
         if ended:
             self.missing -= ended

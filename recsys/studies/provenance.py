@@ -21,9 +21,10 @@ PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", 
 
 
 def commit() -> dict[str, Any]:
-    """Return `commit`, the hash, and `dirty`, whether code or configs differ from it; empty without a repository.
+    """Return `commit`, the hash of the current commit, and `dirty`, whether code or configs differ from that commit.
 
-    An installed package has no commit: a repository that contains it belongs to another project.
+    The result is empty without a repository, and for an installed package: a repository that contains it belongs to
+    another project.
     """
     if not IS_CHECKOUT or shutil.which("git") is None:
         return {}
@@ -39,8 +40,8 @@ def commit() -> dict[str, Any]:
 def circumstances(threads: int) -> dict[str, Any]:
     """Return the command, versions, hardware, number of threads and peak memory of this process.
 
-    Peak memory, in bytes, is that since `forget_peak_memory` was called; on other systems than Linux, that since the
-    process began.
+    Peak memory is in bytes. On Linux, it is the peak since the last call of `forget_peak_memory`; on other systems,
+    since the process began.
 
     Args:
         threads: number of threads that the run may use; reported if torch is not loaded.
@@ -61,7 +62,10 @@ def circumstances(threads: int) -> dict[str, Any]:
 
 
 def forget_peak_memory() -> None:
-    """Reset the peak memory of this process, which may execute several runs; has an effect only on Linux."""
+    """Reset the recorded peak memory of this process, since a process may execute several runs.
+
+    This has an effect only on Linux.
+    """
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -1,10 +1,12 @@
-"""Tables in README files and the manual that show numbers of a study, which a comment above each table names.
+"""Fills tables in README files and in the manual with numbers of studies.
+
+A comment above each table names the file with its numbers, the setting and, for comparisons, the metric:
 
     <!-- experiments/STUDY/table.csv, SETTING -->           rows of the study by metrics
     <!-- experiments/STUDY/pairs.csv, SETTING, METRIC -->   all declared comparisons of a metric
 
-`fill` writes the numbers into them. Rows and columns of a table of rows are chosen by hand: its first column and its
-header name them. Whether the best value of a column is bold is chosen by hand too.
+`fill` writes the numbers into such tables. The rows and metrics of the first kind of table are chosen by hand: its
+first column names the rows, its header the metrics. Whether the best value of a column is bold is chosen by hand too.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n
 
 
 def fill(text: str, root: Path) -> str:
-    """Return a Markdown text whose marked tables have the current numbers.
+    """Write the current numbers into the marked tables of a Markdown text, and return the text.
 
     Args:
         text: the text.
-        root: the folder to which the files in its comments are relative.
+        root: the folder to which the file names in the text's comments are relative.
 
     Raises:
         UserError: a table names a row or a metric that its file does not have, or the file is damaged.
@@ -39,16 +41,20 @@ def fill(text: str, root: Path) -> str:
 
 
 def texts(root: Path) -> list[Path]:
-    """Return the Markdown files of a folder that may have such tables: README.md, the manual, the texts of studies."""
+    """Return the Markdown files that may have marked tables: README.md, the manual, and the READMEs of studies.
+
+    Args:
+        root: folder of the project.
+    """
     return [*root.glob("README.md"), *sorted(root.glob("docs/*.md")), *sorted(root.glob("experiments/*/README.md"))]
 
 
 def fill_files(study: str, root: Path) -> list[Path]:
-    """Fill all marked tables of the texts that have a table of a study, and return the files that changed.
+    """Fill the marked tables of all Markdown files that show numbers of a study, and return the files that changed.
 
     Args:
-        study: name of the study's folder in experiments/. Tables of other studies in the same texts are filled too.
-        root: folder of the texts, to which the files in their comments are relative.
+        study: name of the study's folder in experiments/. Tables of other studies in the same files are filled too.
+        root: folder of the project, to which the file names in comments are relative.
 
     Raises:
         UserError: see `fill`.
@@ -58,7 +64,7 @@ def fill_files(study: str, root: Path) -> list[Path]:
 
 
 def _fill_file(path: Path, root: Path) -> bool:
-    """Fill the tables of a file, and return whether it changed."""
+    """Fill the marked tables of a file, and return whether the file changed."""
     before = path.read_text(encoding="utf-8")
     after = fill(before, root)
     if after != before:
@@ -84,7 +90,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
-    """Return the cells of each declared comparison: two rows, difference, smallest detectable one, p, conclusion."""
+    """Return the cells for each comparison: two models, difference, smallest detectable difference, p, conclusion."""
     return [
         [
             pair["row"],
@@ -99,7 +105,10 @@ def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
 
 
 def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return the cells of named rows, their means by metric; the best mean of a column is bold if one was before."""
+    """Return the cells of a table: the name of each row (model), and its mean and deviation for each metric.
+
+    The best mean of a column is bold if the column had a bold cell before.
+    """
     names = [name for name, *_ in rows]
     columns = []
     for position, metric in enumerate(metrics, 1):
@@ -118,7 +127,7 @@ def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Seque
 
 
 def _figure(mean: float, deviation: float, best: float) -> str:
-    """Format a cell, which is empty if the row has no such metric."""
+    """Format a mean and its deviation for a cell; the best mean is bold, and a missing one gives ""."""
     if np.isnan(mean):
         return ""
     figure = f"**{mean:.4f}**" if mean == best else f"{mean:.4f}"

@@ -1,4 +1,4 @@
-"""Messages of a run: its model and data at the start and, at the end, test metrics next to those of baselines.
+"""Messages that a run prints: its model and data at the start and, at the end, test metrics next to those of baselines.
 
 The metrics are followed by an explanation, example recommendations, and commands to try next.
 """
@@ -36,7 +36,12 @@ def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """Print a table with a row for each headline metric of the first model, and a column for each model."""
+    """Print a table of metrics, with a column for each model.
+
+    Args:
+        title: title of the table.
+        metrics: name of the model -> metric -> value. The headline metrics of the first model get a row each.
+    """
     names = headline_metrics(next(iter(metrics.values())))
     rows = [[name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values())] for name in names]
     print_figures(["metric", *metrics], rows, title)
@@ -69,7 +74,7 @@ def plan(model: Recommender, split: Split) -> str:
 
 
 def print_guide(holdout: Holdout, protocol: AnyProtocol, has_baselines: bool) -> None:
-    """Print what the figures of a test mean, and with which figures they can be compared."""
+    """Print what the metrics of a test mean, and with which other results they can be compared."""
     protocols = single_protocols(protocol)
     meaning = _ranked(protocols[0].n_ranked(holdout)) if protocols else PREDICTED
     compared = f"{BASELINES} {COMPARABLE}" if has_baselines else COMPARABLE

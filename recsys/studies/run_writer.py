@@ -1,4 +1,4 @@
-"""Writing of run directories; `runs` describes their layout and reads them."""
+"""Writes run directories; `recsys.studies.runs` describes their layout and reads them."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """A final model with what its run stores about its training.
+    """A run's final model, with the facts about its training that the run stores.
 
     Attributes:
         model: the final model.
-        split: split on which it was trained and is measured.
-        origin: where the data came from.
+        split: split on which the model was trained and is measured.
+        origin: where the data came from, as text.
         metrics: metrics by name, `valid/...` and `test/...`.
         speed: speed of training by name, such as `train/interactions_per_second`.
     """
@@ -79,14 +79,14 @@ class Trained:
 
 
 class RunWriter:
-    """Fills a run directory, and times the stages of the run.
+    """Writes the files of a run into its directory, and times the stages of the run.
 
     Args:
         directory: directory of the run, created if it does not exist.
-        config: every setting, resolved, as YAML.
-        unresolved: every setting with its interpolations, as YAML; None if there are no interpolations.
-        resumed: whether to continue from the files of an interrupted run; otherwise they are removed. A job that Slurm
-            has requeued always continues its own run.
+        config: the complete config with interpolations resolved, as YAML.
+        unresolved: the complete config with its interpolations, as YAML; None if there are no interpolations.
+        resumed: whether to continue from the files of an interrupted run in the directory; if False, these files are
+            removed. A job that Slurm has requeued always continues its own run.
 
     Raises:
         UserError: the disk has too little space.
@@ -120,12 +120,16 @@ class RunWriter:
 
     @property
     def checkpoints(self) -> Path:
-        """Return the directory of checkpoints, with a subdirectory for each fit."""
+        """Return the directory of checkpoints, which has a subdirectory for each fit."""
         return self.directory / CHECKPOINTS
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure the wall-clock and CPU seconds of one of `STAGES`, the body of the `with` statement, and log it."""
+        """Measure the wall-clock and CPU seconds of the `with` block, in which a stage is executed, and log the stage.
+
+        Args:
+            name: one of `STAGES`.
+        """
         started, cpu_started = time.perf_counter(), _cpu_seconds()
         yield
         self.seconds[name] = time.perf_counter() - started
@@ -133,15 +137,18 @@ class RunWriter:
         log.info("%s: %s (%.1f s)", name, STAGES[name], self.seconds[name])
 
     def write_learned_before(self, ratings: Dataset) -> None:
-        """Store the ratings on which the initial weights of a warm start were trained, as `Dataset.pairs`.
+        """Store the ratings on which the initial weights of a warm start were trained.
 
-        A later warm start must not be tested on these ratings: a new random split may put them into the test, and the
-        runs that were trained on them may have been deleted by then.
+        They are stored in the form of `Dataset.pairs`. A later warm start must not be tested on these ratings: a new
+        random split may put them into the test set, and the runs that were trained on them may have been deleted by
+        then.
         """
         write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 
     def write_test(self, tested: Evaluation) -> None:
-        """Store the test metrics of each user and slice, and the calibration of predicted ratings.
+        """Store the test metrics of each user and of each slice (group of users or items), and the calibration.
+
+        The calibration compares predicted with actual ratings; it is stored only if the model predicts ratings.
 
         Raises:
             UserError: the metrics cannot be written.
@@ -162,8 +169,8 @@ class RunWriter:
         """Store the model, its embeddings, the metrics and, last, the manifest.
 
         Args:
-            trained: the final model, and its metrics of validation and, if it was tested, of the test.
-            also: functions to call with the run before the manifest is written, so before the run counts as finished.
+            trained: the final model with its validation metrics and, if it was tested, its test metrics.
+            also: functions to call with the run before the manifest marks the run as finished.
         """
         model, dataset, metrics = trained.model, trained.split.dataset, dict(trained.metrics)
         model.save_without_data(self.directory / MODEL)
@@ -201,26 +208,26 @@ class RunWriter:
 
 
 def clear_marks(directory: Path) -> None:
-    """Remove the marks of a finished or failed run from a directory that another run will use."""
+    """Remove the files that mark a run as finished or failed, from a directory that another run will use."""
     for mark in (MANIFEST, FAILURE):
         (directory / mark).unlink(missing_ok=True)
 
 
 def remove_model(directory: Path) -> None:
-    """Remove the model, checkpoints and embeddings of a run, and keep its settings, metrics and log."""
+    """Remove a run's model, checkpoints and embeddings; its settings, metrics and log remain."""
     for name in (CHECKPOINTS, MODEL):
         shutil.rmtree(directory / name, ignore_errors=True)
     (directory / EMBEDDINGS).unlink(missing_ok=True)
 
 
 def write_failure(directory: Path, error: Exception) -> None:
-    """Store the reason why a run failed."""
+    """Store, in the directory of a run, the reason why the run failed."""
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / FAILURE, {"failure": failure_reason(error)})
 
 
 def failure_reason(error: Exception) -> str:
-    """Return the reason why a run failed, in one line."""
+    """Describe in one line the error that made a run fail."""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     return kind + " ".join(str(error).split())
 
@@ -236,7 +243,11 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 def _write_embeddings(path: Path, model: HasEmbeddings, split: Split) -> None:
-    """Write `users` (n_users, d) and `items` (n_items, d) with `user_ids`, `movie_ids` and the split's fingerprint."""
+    """Write the embeddings of a run as an .npz file.
+
+    Its arrays are `users` (n_users, d) and `items` (n_items, d); `user_ids` and `movie_ids`, the raw ids of their rows;
+    and `split`, the split's fingerprint.
+    """
     arrays = {
         "users": model.user_embeddings(),
         "items": model.item_embeddings(),

@@ -1,26 +1,26 @@
 """The layout of run directories, and functions that read them.
 
-    .hydra/                 the command, for `resume=`
+    .hydra/                 the command's overrides and config, which `resume=` reads
     .lock                   locked while a process works on the run
-    config.yaml             every setting, resolved
-    unresolved.yaml         the same with interpolations, for a refit in another directory
+    config.yaml             the complete config, with interpolations resolved
+    unresolved.yaml         the complete config with its interpolations, for a refit in another directory
     begun.json              digest of the code with which the run started
     train.log
     tensorboard/ or csv/    curves and other output of the logger
     tensorboard/final/      final metrics, hyperparameters, texts and points, as TensorBoard shows them
-    checkpoints/selection/  best and last weights of the fit that validation monitored
-    checkpoints/refit/      the same for the fit on training and validation ratings
-    model/                  `recsys.models.base.load` reads it, without Hydra
+    checkpoints/selection/  best and last weights of the fit on training ratings, which validation monitored
+    checkpoints/refit/      best and last weights of the fit on training and validation ratings together
+    model/                  the final model, which `recsys.models.base.load` reads without Hydra
     metrics.json            `valid/ndcg@10`, `test/ndcg@10`, ...
     per_user.parquet        a row for each test user, a column for each metric
     slices.csv              test metrics of groups of users and items
     calibration.csv         predicted and actual ratings, if the model predicts ratings
     learned_before.npz      ratings on which the initial weights of a warm start had been trained
-    embeddings.npz          embeddings, if the model has some, with raw ids and the split's fingerprint
+    embeddings.npz          embeddings, if the model has any, with raw ids and the split's fingerprint
     segments/               segments of users, written by `python -m recsys segments`
     trees/                  importance of features, written by `python -m recsys importance`
-    failure.json            why a run of a sweep failed, in place of the manifest
-    manifest.json           data, code, circumstances and cost; written last, so it marks a finished run
+    failure.json            the reason why a run of a sweep failed; it then has no manifest
+    manifest.json           data, code, command, hardware and cost; written last, so it marks a finished run
 
 Every file that the functions here read is written atomically. Logs and curves grow while the run works.
 """
@@ -71,11 +71,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, read back.
+    """A finished run, read from its directory.
 
     Attributes:
         directory: directory of the run.
-        config: every setting, resolved, nested as in configs/.
+        config: the complete config, resolved, nested as in configs/.
         metrics: metrics by name, `valid/...` and `test/...`.
         manifest: fingerprints, seed, commit, versions, hardware, seconds, memory.
     """
@@ -87,7 +87,7 @@ class Run:
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
-        """Return a row for each test user: the raw `user_id`, and a column for each metric, such as `ndcg@10`.
+        """Return the test metrics of each test user: a row with the raw `user_id` and the metrics, such as `ndcg@10`.
 
         Raises:
             UserError: the run was not tested, or the file is damaged.
@@ -100,7 +100,9 @@ class Run:
             return users
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
-        """Read some of the per-user test metrics, float64, indexed by raw user id; metrics not stored are left out.
+        """Read some of the per-user test metrics, float64, indexed by raw user id.
+
+        Metrics that the run does not store are left out.
 
         Raises:
             UserError: the run was not tested, or the file is damaged.
@@ -117,7 +119,7 @@ class Run:
         return (self.directory / EMBEDDINGS).is_file()
 
     def user_embeddings(self, split: Split) -> np.ndarray:
-        """Return the embeddings of users, float32 (n_users, d), learned on this split.
+        """Return the embeddings of users, float32 (n_users, d), which must have been learned on the given split.
 
         Raises:
             UserError: the model has no embeddings, they were learned on another split, or the file is damaged.
@@ -141,21 +143,21 @@ class Run:
             return users
 
     def learned_from(self, split: Split) -> Dataset:
-        """Return the ratings of the run's split on which the final model was trained, never test ratings."""
+        """Return those ratings of the run's split on which the final model was trained; they are never test ratings."""
         return split.refit_train if self.config["refit"] else split.train
 
     def has_learned(self, split: Split, later: Dataset) -> np.ndarray:
-        """Mark the ratings of later data on which the final model's weights were trained, in this or an earlier run.
+        """Return on which ratings of a later data set the final model was trained, in this run or an earlier one.
 
         Args:
             split: split of the run.
-            later: later ratings of the same items.
+            later: later data set with the same items.
 
         Returns:
-            bool (n,), True for each of the later ratings on which the weights were trained.
+            bool (n,), True for each rating of `later` on which the weights were trained.
 
         Raises:
-            UserError: the later data have other items, or items in another order.
+            UserError: the later data set has other items, or items in another order.
         """
         learned = self.learned_from(split).pairs
         if self.is_warm:
@@ -181,7 +183,7 @@ class Run:
 
     @property
     def may_embed_new_users(self) -> bool:
-        """Return whether the model embeds users by their histories; true if that is unknown until it is loaded."""
+        """Return whether the model embeds users by their histories; also True if only a loaded model could show it."""
         if not (self.directory / MODEL).is_dir():
             return True
         cls = known_class(self._model_directory)
@@ -192,7 +194,7 @@ class Run:
         """Return the directory of the model.
 
         Raises:
-            UserError: the run has no model; a search removes those of its trials except the best.
+            UserError: the run has no model; a search removes the models of all trials except the best.
         """
         directory = self.directory / MODEL
         if not directory.is_dir():
@@ -208,13 +210,14 @@ class Run:
         return identity(self.config)
 
     def config_in(self, directory: Path) -> dict[str, Any]:
-        """Return every setting for a run in another directory, so that it writes nothing into this run's directory.
+        """Return this run's config for a new run in another directory.
 
-        The settings of an earlier version's run that stored no unresolved ones are returned unchanged: they still refer
-        to this run's directory.
+        Settings that refer to this run's directory, such as those of the logger, refer to the new directory instead, so
+        that the new run writes nothing into this one's directory. A run of an earlier version may have stored no
+        unresolved settings: its config is returned unchanged, and still refers to its own directory.
 
         Args:
-            directory: the directory that replaces the run's own in settings that refer to it, such as the logger's.
+            directory: directory of the new run.
 
         Raises:
             UserError: the file of unresolved settings is damaged.
@@ -233,7 +236,7 @@ class Run:
         """Check that the run was tested.
 
         Raises:
-            UserError: the run was not tested, so its test ratings must stay unused.
+            UserError: the run was not tested; its test ratings must then stay unused.
         """
         if not (self.directory / PER_USER).is_file():
             raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): choose a run with test=true.")
@@ -248,12 +251,12 @@ class Run:
             raise UserError(f"The split is no longer the one that {self.directory} was trained on: train a new run.")
 
     def check_data(self, dataset: Dataset) -> None:
-        """Check that data have the users and items on which the run was trained; warn if they differ in another way.
+        """Check that a data set has the users and items on which the run was trained; warn of any other difference.
 
         For runs of earlier versions, which have no digests of ids, only the numbers of users and items are compared.
 
         Raises:
-            UserError: the users or items differ, so the model's codes would stand for others.
+            UserError: the users or items differ, so the model's integer codes would stand for other users or items.
         """
         then = self.manifest["data"]
         if then["fingerprint"] == dataset.fingerprint:
@@ -278,7 +281,7 @@ def is_interrupted(directory: Path, config: Mapping[str, Any]) -> bool:
 
 
 def is_completed(directory: Path, config: Mapping[str, Any]) -> bool:
-    """Return whether a directory holds a finished run with these settings and the current code."""
+    """Return whether a directory holds a finished run that was made with these settings and the current code."""
     return is_finished(directory) and _has_begun(directory, config)
 
 
@@ -293,7 +296,7 @@ def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
 
 
 def read_failure(directory: Path) -> str | None:
-    """Return the reason why a run failed, or None if it did not fail."""
+    """Return the reason why the run in a directory failed, or None if it did not fail."""
     file = directory / FAILURE
     with reading(file):
         return json.loads(file.read_text(encoding="utf-8"))["failure"] if file.is_file() else None
@@ -322,7 +325,7 @@ def read_run(directory: Path) -> Run:
 def find_runs(*directories: Path) -> list[Run]:
     """Read all finished runs in directories or below them, each run once.
 
-    The runs of a directory are in the order of their paths, where job 3 precedes job 10.
+    The runs of a directory are sorted by path, in which numbers are compared by value: job 3 precedes job 10.
 
     Raises:
         UserError: a directory has no finished run, or a run is damaged.
@@ -340,7 +343,7 @@ def find_runs(*directories: Path) -> list[Run]:
 
 
 def _numbered(path: Path) -> list[tuple[str | int, ...]]:
-    """Return a key that sorts paths by their parts as text, with numbers in a part by value."""
+    """Return a key that sorts paths by their parts: numbers in a part are compared by value, the rest as text."""
     return [
         tuple(int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part)) for part in path.parts
     ]
@@ -354,7 +357,7 @@ def _read(
     Args:
         file: the file.
         parse: function that parses the text of the file.
-        types: dotted name -> type of each required value.
+        types: types of the values that the mapping must contain, by dotted name.
         of_values: types that the values of the mapping may have.
 
     Raises:
@@ -373,7 +376,7 @@ def _read(
 
 @dataclass(frozen=True)
 class _Moved:
-    """Moves settings that refer to a run's directory to another one; no other interpolation is resolved.
+    """Replaces a run's directory by another one in settings that refer to it; other settings are not changed.
 
     Attributes:
         before: directory of the run.
@@ -384,7 +387,12 @@ class _Moved:
     after: str
 
     def settings(self, resolved: Any, unresolved: Any) -> Any:
-        """Return resolved settings, with `after` for `before` wherever the unresolved ones refer to the directory."""
+        """Return resolved settings, in which `after` replaces `before`.
+
+        Args:
+            resolved: settings with interpolations resolved.
+            unresolved: the same settings with interpolations, from which it is seen which settings refer to `before`.
+        """
         if isinstance(resolved, dict):
             written = unresolved if isinstance(unresolved, dict) else {}
             return {name: self.settings(value, written.get(name, value)) for name, value in resolved.items()}
@@ -394,7 +402,7 @@ class _Moved:
         return _in(self.after, unresolved) if refers else resolved
 
     def paths(self, settings: Any) -> Any:
-        """Return settings, with `after` for `before` in texts that are the directory or begin with it."""
+        """Return settings, in which `after` replaces `before` in each text that is `before` or a path below it."""
         if isinstance(settings, dict):
             return {name: self.paths(value) for name, value in settings.items()}
         if isinstance(settings, list):
@@ -405,5 +413,5 @@ class _Moved:
 
 
 def _in(directory: str, unresolved: str) -> str:
-    """Replace the interpolations of the run directory by a directory."""
+    """Replace interpolations of the run directory, such as `${run_dir}`, by a given directory."""
     return RUN_DIRECTORY.sub(lambda _: directory, unresolved)

@@ -1,4 +1,4 @@
-"""Searches for the settings of a study's rows: which rows need one, and what finished searches chose."""
+"""Hyperparameter searches of a study: which rows (models) need one, and what finished searches chose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEARCH = "search"  # directory of a row's search, below that of its runs
 
 
 def rows_to_search(study: Study) -> list[tuple[str, str]]:
-    """Return (name of the setting, name of the row) of each row whose settings have to be searched."""
+    """Return (name of the setting, name of the row) of each model whose hyperparameters have to be searched."""
     return [
         (name, row)
         for name, setting in study.settings.items()
@@ -24,7 +24,12 @@ def rows_to_search(study: Study) -> list[tuple[str, str]]:
 
 
 def with_search_results(study: Study, directory: Path) -> Study:
-    """Return the study with the best settings that the searches in a directory have found so far."""
+    """Return the study after giving its models the best hyperparameters that searches have found so far.
+
+    Args:
+        study: the study.
+        directory: directory of the study's runs, which contains the searches.
+    """
     chosen = {}
     for name, row in rows_to_search(study):
         best = row_directory(directory, name, row) / SEARCH / "best.yaml"

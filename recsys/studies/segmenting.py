@@ -1,4 +1,4 @@
-"""Search for segments of a run's users; the segments and a report are stored in the run's directory."""
+"""Finds segments (groups of similar users) of a run's users, and stores them and a report in the run's directory."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
-    """Find segments of users and write their files; see `recsys.analysis.segments`.
+    """Find segments of a run's users, and write their files; see `recsys.analysis.segments`.
 
     Args:
         run: run whose users are segmented.
         split: split of the run.
-        study: settings of the search; see `with_space` for a space of None.
+        study: settings of the segmentation; if its `space` is None, `with_space` chooses one.
 
     Returns:
         The segments.
 
     Raises:
-        UserError: the run was not tested, the method finds no segments, or the segments are to be found in the
-            embeddings, but the model has none or was trained on another split.
+        UserError: the run was not tested; the method finds no segments; or the space is that of embeddings, but the
+            model has none or was trained on another split.
     """
     # These modules import matplotlib and scikit-learn, which a run without segments does not need.
     from recsys.analysis.segments import report
@@ -58,7 +58,7 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
 
 
 def with_space(study: SegmentStudy, run: Run) -> SegmentStudy:
-    """Return the study with its space set; None is replaced by `embeddings` if the run has them, else by `ratings`."""
+    """Return the study with a space: a space of None becomes `embeddings` if the run has them, else `ratings`."""
     from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
 
     if study.space is not None:

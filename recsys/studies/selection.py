@@ -1,4 +1,4 @@
-"""Model selection: chooses a model on validation, and tests its lead over the second best."""
+"""Model selection: chooses the best model on validation, and tests its lead over the second best."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ CERTAIN, LIKELY = 0.001, 0.05  # p-values below which a lead is beyond reasonabl
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """A ranking of models, and a test of the best model against the second best.
+    """A ranking of models on validation, and a test of the best model against the second best.
 
     Attributes:
-        metric: name of the metric, `ndcg@10`.
-        ranking: mean on validation by model, best first, of models that were run on all counted splits.
-        left_out: models that were not run on all counted splits, or that lack the metric.
-        n_splits: number of counted splits. A split counts if at least half of the models were run on it.
+        metric: name of the metric, such as `ndcg@10`.
+        ranking: mean of the metric on validation by model, best first. It contains the models that were run on all
+            splits that count: those on which at least half of the models were run.
+        left_out: models that were not run on all splits that count, or that lack the metric.
+        n_splits: number of splits that count.
         n_users: number of test users whom the two best models share.
-        test: test metric of the best and the second best model, as their runs report it, mean over runs.
-        seconds: seconds of training of these two models, mean over runs, without the refit.
-        lead: lead of the best model over the second on test, mean over users; positive if the best model is better on
-            test too, whatever the direction of the metric. It weights all users equally, while errors in `test` weight
-            all ratings equally.
+        test: test metric of the best and of the second best model, as their runs report it, mean over runs.
+        seconds: training time of the best and of the second best model in seconds, mean over runs, without the refit.
+        lead: lead of the best model over the second best on test, mean over users. It is positive if the best model is
+            better on test too, also for metrics of which smaller values are better. The lead weights all users equally,
+            while errors in `test` weight all ratings equally.
         p_value: two-sided p-value of the lead, see `recsys.evaluation.resampling`.
     """
 
@@ -83,16 +84,16 @@ class Selection:
 
 
 def select(runs: Sequence[Run], metric: str) -> Selection:
-    """Rank models on validation and compare the two best on test.
+    """Rank models on validation, and compare the two best on test.
 
     Args:
-        runs: tested runs on one data set and kind of split.
+        runs: tested runs on one data set, with one kind of split.
         metric: a per-user metric, such as `ndcg@10`, `valid/ndcg@10` or `rmse`.
 
     Raises:
-        UserError: the name of the metric begins with `test/`, the metric does not rank models, no run has it or it is
-            not computed per user, the runs are on several data sets or kinds of split, fewer than two models were run
-            on all counted splits, or the two best share no test user.
+        UserError: the name of the metric begins with `test/`; the metric does not rank models, is missing from all
+            runs, or is not computed per user; the runs are on several data sets or kinds of split; fewer than two
+            models were run on all splits that count (see `Selection`); or the two best models share no test user.
     """
     if metric.startswith("test/"):
         raise UserError(

@@ -30,11 +30,13 @@ ITEM_METRICS = {"ndcg": "dcg", "hr": "recall", "rmse": "mse"}  # the counterpart
 
 
 def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Iterator[tuple[str, str, Figure]]:
-    """Draw a heat map of rows by slices for each kind of slice, shaded relative to the mean of a column.
+    """Draw a heat map for each kind of slice, with a row for each model and a column for each slice.
+
+    The cells are shaded by how far they are above or below the mean of their column.
 
     Args:
-        metric: the main metric.
-        by_row: outcomes of each row, the best row first.
+        metric: main metric of the study's setting.
+        by_row: outcomes of each model, by its row in the study's table, the best first.
 
     Yields:
         File name, title and figure.
@@ -58,21 +60,22 @@ def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Itera
 
 
 def is_of_a_group(metric: str) -> bool:
-    """Return whether a metric is of only the users with a history, or of only those without."""
+    """Return whether a metric covers only the users with a history, or only those without."""
     return metric.endswith("_history")
 
 
 def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.DataFrame:
-    """Average a metric over runs in each slice of a kind.
+    """Average a metric over runs, in each slice of one kind.
 
     Args:
-        frames: `slices.csv` of each run, with the position of a slice within its kind as `place`.
+        frames: `slices.csv` of each run, with a further column `place`: the position of a slice within its kind.
         kind: kind of slices, a key of `SLICES`.
-        metric: name of a column.
+        metric: name of the metric's column.
 
     Returns:
-        A frame with a row for each slice: its name `value` (`band 1`, ... where bounds differ between runs), the mean
-        number `n` of users or ratings, and the `mean` of the metric; empty if a run lacks the metric or the kind.
+        A frame with a row for each slice. Its columns are the slice's name `value` (`band 1`, ... where bounds differ
+        between runs), the mean number `n` of its users or ratings, and the `mean` of the metric. The frame is empty if
+        a run lacks the metric or slices of this kind.
     """
     if not all(metric in frame and (frame["slice"] == kind).any() for frame in frames):
         return pd.DataFrame()

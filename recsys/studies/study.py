@@ -1,7 +1,8 @@
-"""Studies: a question, and the models, data and splits that answer it.
+"""The description of a study: a question, and the models, data and splits that answer it.
 
-The file `configs/experiment/<study>.yaml` describes a study under the key `study`. This module reads and checks that
-description.
+A study has one or more settings (data, split and protocol). Each setting has a table, in which a row is a model with
+its configuration. The file `configs/experiment/<study>.yaml` describes a study under the key `study`; this module reads
+and checks that description.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ REFERENCE = re.compile(r"\{([^{}]+)\}")  # reference to the run of another row, 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: a model with its settings.
+    """One row of a table: a model with its configuration.
 
     Attributes:
         overrides: config overrides: `{model: ease, model.l2: 300}`. `{GMF}` inside a value refers to the run of the row
-            GMF on the same setting, variant and seed, which runs first. `~model.alpha: null` removes a setting from the
-            model's config, so that the constructor's default applies.
-        search: search space for further settings, tuned on validation, in Hydra's sweep syntax; may be empty.
-        n_trials: number of configurations that a search tries; None for that of the study.
+            GMF with the same setting, variant and seed, which is executed first. `~model.alpha: null` removes
+            `model.alpha` from the config, so that the constructor's default applies.
+        search: search space of hyperparameters, which are tuned on validation: dotted key -> sweep in Hydra's syntax.
+            It may be empty.
+        n_trials: number of configurations that a search tries; None for `n_trials` of the study.
         halve_after: number of epochs after which a search continues only the best third of its trials, see `Pruning`;
             None for the median stopping rule.
         n_configurations: number of configurations that were compared on validation to choose `overrides`; None if
             unknown.
         published: results that others published for the same data and split, by metric: `{hr@10: 0.719}`.
-        seeds: model seeds, one run each; a deterministic model needs one.
+        seeds: seeds of the model; each variant of the setting is run with every seed. A deterministic model needs only
+            one.
     """
 
     overrides: Mapping[str, Any]
@@ -45,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows that the text of a study compares.
+    """Two rows (models) that a study declares for a comparison.
 
     Attributes:
         rows: names of the rows, such as `(Markov, EASE)`.
@@ -58,21 +61,22 @@ class Pair:
 
 @dataclass(frozen=True)
 class Setting:
-    """The data, split and protocol that rows are evaluated on; each setting has a table of its own.
+    """The data, split and protocol on which rows (models) are evaluated; each setting has a table of its own.
 
     Attributes:
         overrides: config overrides: `{data: ml-100k, split: folds, split.fold: [1, 2, 3, 4, 5]}`. Every combination of
-            the listed values is run, and the table shows the mean over them.
+            the listed values is a variant, and is run; the table shows the mean over variants.
         rows: rows of the table by name.
         metrics: metrics in the columns of the table, without `valid/` or `test/`, such as `ndcg@10`; the main metric
             comes first.
-        varied: keys of `overrides` that list several values, even if a command has restricted them to one.
-        on_demand: whether to run the setting only if the command names it, or if the command selects no other setting;
-            for example, because its files cannot be downloaded.
-        pairs: pairs of rows that the text compares, written in a config as `[Markov, EASE]` for the main metric, or as
-            `[Markov, EASE, hr@10]`. All pairs of a study are one family of tests.
-        margin: difference within which two rows are equivalent, set before results are known; None for no test of
-            equivalence.
+        varied: keys of `overrides` for which the config lists several values, even if a command selects only one of
+            them.
+        on_demand: whether the setting is run only by commands that name it or that select no other setting; for
+            example, because its files cannot be downloaded.
+        pairs: pairs of rows to compare, written in a config as `[Markov, EASE]` for the main metric, or as `[Markov,
+            EASE, hr@10]`. All pairs of a study are one family of tests.
+        margin: difference within which two rows count as equivalent, chosen before results are known; None for no test
+            of equivalence.
     """
 
     overrides: Mapping[str, Any]
@@ -89,16 +93,18 @@ class Study:
     """A question and the runs that answer it.
 
     Attributes:
-        name: name of the study, of its config and of its folder.
+        name: name of the study, which its config and its folder share.
         question: the question, in one sentence.
-        settings: settings by name.
+        settings: settings (data, split and protocol) by name.
         seeds: default seeds of the final runs; the trials of a search use a seed that no final run has.
-        baselines: names of rows; the other rows are compared with the one that is best on validation.
-        n_trials: number of configurations that the search of a row tries.
-        search: whether to search again for settings that have already been chosen.
-        settings_run: names of the settings to run; if empty, all except those on demand.
-        rows_run: names of the rows to run, besides those that they depend on; if empty, all.
-        tolerance: relative difference within which a row of one seed still agrees on another processor.
+        baselines: names of rows that are baselines. All other rows are compared with the baseline that is best on
+            validation.
+        n_trials: number of configurations that the search of a row tries, unless the row has its own number.
+        search: whether to search hyperparameters again that have already been chosen.
+        settings_run: names of the settings to run; if empty, all except those with `on_demand`.
+        rows_run: names of the rows to run; rows on which these depend are run too. If empty, all rows are run.
+        tolerance: relative difference within which a metric that is measured again on another processor agrees with the
+            published one, for rows of a single seed.
     """
 
     name: str
@@ -116,7 +122,8 @@ class Study:
     def from_config(cls, config: Mapping[str, Any]) -> Study:
         """Build a study from its description in a config.
 
-        The study's `seeds` and `rows` are the defaults for its settings, and a setting's `seeds` those for its rows.
+        The `seeds` and `rows` of the study are the defaults for its settings; the `seeds` of a setting are the default
+        for its rows.
 
         Raises:
             UserError: a key or a name is unknown, or a required key is missing.
@@ -134,11 +141,11 @@ class Study:
         return study
 
     def restricted_to(self, command: Mapping[str, Sequence[str]]) -> Study:
-        """Return the part of the study that a command and the keys `settings_run` and `rows_run` select.
+        """Return the part of the study that is selected by a command and by `settings_run` and `rows_run`.
 
         Args:
-            command: selected values by key: `seed`, `model`, or a key of the settings' overrides; other keys have no
-                effect.
+            command: key -> selected values as text. The key is `seed`, `model`, or a key of the settings' overrides;
+                other keys have no effect.
 
         Raises:
             UserError: no row has one of the seeds, a row refers to an unknown row, or no run is left.
@@ -167,7 +174,14 @@ class Study:
         )
 
     def _selected_rows(self, rows: Mapping[str, Row], command: Mapping[str, Sequence[str]]) -> dict[str, Row]:
-        """Return the rows whose model and seeds a command selects, and the rows that they depend on."""
+        """Return the rows (models) that a command and `rows_run` select, and the rows on which these depend.
+
+        The rows have only the selected seeds; a row that has none of these keeps all of its seeds.
+
+        Args:
+            rows: rows of a setting by name.
+            command: key -> selected values as text; only `model` and `seed` have an effect here.
+        """
         models, seeds = command.get("model"), command.get("seed", ())
         selected = {
             name
@@ -183,14 +197,17 @@ class Study:
         }
 
     def n_trials_of(self, row: Row) -> int:
-        """Return the number of configurations that the search of a row tries."""
+        """Return the number of configurations that the hyperparameter search of a row (model) tries."""
         return self.n_trials if row.n_trials is None else row.n_trials
 
     def with_chosen_overrides(self, chosen: Mapping[tuple[str, str], Mapping[str, Any]]) -> Study:
-        """Return the study with the settings that searches chose and the numbers of their trials.
+        """Return the study with the hyperparameters that searches chose.
+
+        Each searched row also gets the number of configurations that its search compared.
 
         Args:
-            chosen: (name of the setting, name of the row) -> overrides, which replace those of the row.
+            chosen: (name of the setting, name of the row) -> overrides, which are added to those of the row and take
+                precedence over them.
         """
         settings = {
             name: replace(
@@ -212,7 +229,11 @@ class Study:
 
 
 def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
-    """Return the names of the rows that a row refers to.
+    """Return the names of the rows to whose runs a row (model) refers in its overrides.
+
+    Args:
+        rows: rows of the setting by name.
+        name: name of the referring row.
 
     Raises:
         UserError: the row refers to an unknown row.
@@ -228,7 +249,7 @@ def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return the values that a setting lists for a key; a single value gives a list of one."""
+    """Return the values that a setting lists for a key; a single value is returned as a list of one."""
     return value if isinstance(value, list) else [value]
 
 
@@ -263,7 +284,16 @@ def _pair(setting: str, names: Sequence[str], rows: Mapping[str, Row], metrics: 
 
 
 def _construct(kind: type, owner: str, values: Mapping[str, Any]) -> Any:
-    """Construct a dataclass from a config, whose lists become tuples."""
+    """Construct a dataclass from a part of a config, in which lists are replaced by tuples.
+
+    Args:
+        kind: the dataclass.
+        owner: what the part describes, for messages, such as `the study`.
+        values: the part of the config.
+
+    Raises:
+        UserError: a key is unknown, or a required key is missing.
+    """
     known = {each.name for each in fields(kind)}
     if unknown := values.keys() - known:
         raise UserError(f"Keys of {owner} must be among {', '.join(sorted(known))} (got {', '.join(sorted(unknown))}).")
@@ -278,7 +308,10 @@ def _within(pairs: Sequence[Pair], rows: Mapping[str, Row]) -> tuple[Pair, ...]:
 
 
 def _restricted(overrides: Mapping[str, Any], command: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the overrides of a setting with only the values that a command selects; empty if it selects none."""
+    """Return a setting's overrides with only the values that a command selects.
+
+    The result is empty if the command selects none of the values of some key.
+    """
     restricted = dict(overrides)
     for key in overrides.keys() & command.keys():
         values = [value for value in as_list(overrides[key]) if str(value) in command[key]]

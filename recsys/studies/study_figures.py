@@ -1,4 +1,4 @@
-"""Figures of a study, drawn for each setting whose runs have the necessary data."""
+"""Draws the figures of a study, for each setting whose runs have the necessary data."""
 
 from __future__ import annotations
 
@@ -43,15 +43,17 @@ LIST_METRICS = ("coverage", "novelty", "diversity", "miscalibration")  # drawn a
 
 @dataclass(frozen=True, eq=False)
 class _SettingData:
-    """The data of the figures of one setting.
+    """The data from which the figures of one setting are drawn.
 
     Attributes:
         metric: the main metric.
         other_metrics: the other metrics of the setting's table.
-        by_row: outcomes of the rows to draw, the best row first.
+        by_row: outcomes of each row (model) to draw, the best row first.
         colours: colour of each row, the same in all figures; only the best rows are highlighted.
-        intervals: ends of the interval of the main metric by row, for rows whose users have the metric.
-        seconds: mean training time by row, of the kind that the table shows; NaN where it was not measured.
+        intervals: lower and upper end of the main metric's interval, in a column for each row; rows without the metric
+            per user have no column.
+        seconds: mean training time of each row, in CPU or wall-clock seconds as in the table; NaN where it was not
+            measured.
     """
 
     metric: str
@@ -62,21 +64,23 @@ class _SettingData:
     seconds: pd.Series
 
     def test_means(self, metric: str) -> pd.Series:
-        """Return the mean of a test metric over seeds, for each row that has the metric."""
+        """Return the mean of a test metric over seeds, for each row (model) that has the metric."""
         return pd.Series({row: seed_means(own, f"test/{metric}").mean() for row, own in self.by_row.items()}).dropna()
 
 
 def write_figures(
     directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]
 ) -> None:
-    """Write each figure as PNG and SVG; file names end with the setting if there are several.
+    """Write each figure of a study as PNG and SVG.
+
+    If the study has several settings, file names end with the name of the setting.
 
     Args:
         directory: directory of the figures; created if missing.
-        runs: directory of the study's runs, which has its searches.
+        runs: directory of the study's runs, which contains its searches.
         study: the study.
-        outcomes: outcomes of all its runs.
-        tables: tables of its settings.
+        outcomes: outcomes of all runs of the study.
+        tables: tables of the study's settings.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with figures.style():
@@ -92,7 +96,7 @@ def write_figures(
 
 
 def _save(fig: Figure, directory: Path, name: str, title: str, subtitle: str = "") -> None:
-    """Write a figure, with the names of metrics, such as NDCG, in capitals in its title and at its axes."""
+    """Write a figure, with names of metrics such as NDCG in capitals in its title and axis labels."""
     for ax in fig.axes:
         ax.set(xlabel=_in_capitals(ax.get_xlabel()), ylabel=_in_capitals(ax.get_ylabel()))
     figures.freeze_layout(fig)
@@ -105,7 +109,10 @@ def _in_capitals(text: str) -> str:
 
 
 def _subtitle(setting: str, outcomes: Sequence[Outcome]) -> str:
-    """Return the names of the data and of the setting, or only the latter if it begins with the former."""
+    """Return a subtitle: the names of the data and of the setting.
+
+    The former are left out if the setting's name begins with one of them.
+    """
     names = sorted({run.manifest["data"]["name"] for _, run in complete_runs(outcomes)})
     return setting if setting.startswith(tuple(names)) else ", ".join([*names, setting])
 
@@ -120,10 +127,10 @@ def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Se
 
 
 def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
-    """Return the ends of the bootstrap interval of a metric's mean over users, in a column for each row.
+    """Return the ends of the bootstrap interval of a metric's mean over users, in a column for each model.
 
-    Rows without the metric have no column. Errors and metrics of `/relevant` items have no intervals, because their
-    means in tables are over ratings and not over users.
+    Models without the metric have no column. Errors, and metrics whose names contain `/relevant`, have no intervals,
+    because their means in tables are over ratings and not over users.
     """
     found = {row: user_metrics(own, [metric]).get(metric) for row, own in by_row.items()}
     values = {row: own for row, own in found.items() if own and direction(metric) > 0 and "/relevant" not in metric}
@@ -131,12 +138,12 @@ def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataF
 
 
 def _colours(rows: pd.Index) -> dict[str, str]:
-    """Assign colours to rows, the best row first."""
+    """Assign a colour to each row (model), given the best first; only the best ones are highlighted."""
     return dict.fromkeys(rows, figures.FAINT) | dict(zip(rows[:N_COLOURED], figures.COLOURS, strict=False))
 
 
 def _figures(data: _SettingData) -> Iterator[tuple[str, str, Figure]]:
-    """Yield the name, title and figure of each figure for which the setting has data."""
+    """Yield the file name, title and figure for each figure for which the setting has data."""
     drawings: dict[str, tuple[str, Callable[[_SettingData], Figure | None]]] = {
         "list_length": (f"{re.sub(r'@[0-9]+', '', data.metric)} by length of the list", _by_list_length),
         "learning_curves": (f"{_curve_metric(data)} on validation by epoch", _learning_curves),
@@ -155,7 +162,7 @@ def _figures(data: _SettingData) -> Iterator[tuple[str, str, Figure]]:
 
 
 def _against_list_metric(data: _SettingData, metric: str) -> Figure:
-    """Draw the main metric against a metric beyond accuracy, such as diversity."""
+    """Draw the main metric against a metric of lists that does not measure accuracy, such as diversity."""
     means = data.test_means(data.metric)
     fig, ax = _axes(len(means))
     _points(ax, data.test_means(metric), means, data)
@@ -164,9 +171,9 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 
 
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
-    """Draw the ranks of the rows by one metric under each setting and protocol, over all users.
+    """Draw the ranks of the models by one metric over all users, under each setting and protocol of the metric.
 
-    Returns None unless there are several settings, all with the same three or more rows.
+    Returns None unless there are several settings, all with the same three or more models.
     """
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
@@ -210,7 +217,10 @@ def _by_list_length(data: _SettingData) -> Figure | None:
 
 
 def _curve_metric(data: _SettingData) -> str:
-    """Return the metric of learning curves: training validates all users, by full rankings, whatever the protocol."""
+    """Return the metric of learning curves, which is the main metric without the suffix of its protocol.
+
+    Validation during training covers all users and ranks all items, whatever the protocol of the test.
+    """
     return data.metric.partition("/")[0]
 
 
@@ -269,11 +279,11 @@ def _training_time(data: _SettingData) -> Figure | None:
 
 
 def pareto_front(seconds: pd.Series, values: pd.Series, direction: int) -> list[str]:
-    """Return the rows that no other row surpasses in both time and metric, the fastest first.
+    """Return the models that no other model surpasses in both training time and metric, the fastest first.
 
     Args:
-        seconds: training time by row.
-        values: metric by row.
+        seconds: training time by model.
+        values: metric by model.
         direction: 1 (or 0) if larger values of the metric are better, -1 if smaller ones are.
     """
     order = seconds[values.index].sort_values(kind="stable").index
@@ -299,11 +309,12 @@ def _calibration(data: _SettingData) -> Figure | None:
 
 
 def calibration_gaps(bins: pd.DataFrame) -> pd.Series:
-    """Return the mean actual minus the mean predicted rating, indexed by mean predicted rating.
+    """Return mean actual rating minus mean predicted rating, indexed by mean predicted rating.
 
     Args:
-        bins: number `n` of ratings in each bin of each run, with their means `predicted` and `actual`. Bins are pooled
-            by predicted rating, rounded to quarters; pooled bins with fewer than `MIN_RATINGS` ratings are left out.
+        bins: a row for each bin of each run, with the number `n` of its ratings, and the means `predicted` and
+            `actual`. Bins are pooled by predicted rating, rounded to quarters; pooled bins with fewer than
+            `MIN_RATINGS` ratings are left out.
     """
     sums = bins[["predicted", "actual"]].mul(bins["n"], axis=0).assign(n=bins["n"])
     pooled = sums.groupby((4 * bins["predicted"]).round()).sum()
@@ -317,7 +328,7 @@ def _axes(n_labels: int) -> tuple[Figure, Axes]:
 
 
 def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str], marker: str = "o") -> None:
-    """Draw a line for each row with its name at the right; the best row is on top."""
+    """Draw a line for each row (model), with its name at the right; the line of the best model is on top."""
     others = [row for row in curves if colours[row] == figures.FAINT]
     styles = dict.fromkeys(curves, STYLES[0]) | dict(zip(others, cycle(STYLES), strict=False))
     for row, curve in reversed(list(curves.items())):
@@ -328,7 +339,7 @@ def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str]
 
 
 def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
-    """Draw a dot for each row, with the interval of its main metric, and its name at the right."""
+    """Draw a dot for each row (model), with the interval of its main metric, and its name at the right."""
     rows = list(x.index.intersection(y.index))
     ax.scatter(x[rows], y[rows], c=[data.colours[row] for row in rows], s=34, zorder=2)
     for row in data.intervals.columns.intersection(rows):
@@ -338,12 +349,12 @@ def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
 
 
 def _with_intervals(data: _SettingData) -> str:
-    """Return the label of an axis with the main metric."""
+    """Return the axis label of the main metric, which mentions intervals if some model has one."""
     return data.metric if data.intervals.empty else f"{data.metric}, {LEVEL:.0%} intervals"
 
 
 def _plain_logarithms(ax: Axes, subs: Sequence[int]) -> None:
-    """Label a logarithmic x axis with plain numbers, at these multiples of powers of ten."""
+    """Label a logarithmic x axis with plain numbers, at the multiples `subs` of powers of ten."""
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
     ax.minorticks_off()
@@ -352,7 +363,10 @@ def _plain_logarithms(ax: Axes, subs: Sequence[int]) -> None:
 def _names(
     ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str], styles: Mapping[str, str]
 ) -> None:
-    """Write names in a column right of the axes, without overlap, each joined to its end by a thin line."""
+    """Write the names of rows (models) in a column at the right of the axes, without overlap.
+
+    A thin line joins each name to the model's point (x, y), which `ends` contains.
+    """
     rows = sorted(ends, key=lambda row: ends[row][1])
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)

@@ -5,10 +5,10 @@
     table.tex       the same tables in LaTeX, with the package booktabs
     table.csv       the statistics behind the tables, comparisons included
     pairs.csv       comparisons that the study declares, if it declares any; table.md shows them too
-    orders.csv      agreement of the settings on the order of their rows, if they share rows
-    figures/        PNG and SVG
-    leakage/        for each split, the overlap of its parts and its invariants
-    search/         trials of the searches, with a figure each
+    orders.csv      how well the settings agree on the order of their rows, if they share rows
+    figures/        each figure as PNG and SVG
+    leakage/        for each split, what its training, validation and test ratings share, and its invariants
+    search/         the trials of each search, and a figure of them
 
 README.md in the same folder is written by hand.
 """
@@ -45,7 +45,12 @@ LEAKAGE = "leakage"
 
 
 class Report(NamedTuple):
-    """The tables of a study's settings, and its declared comparisons, a frame of `pair_statistics`."""
+    """The results of a study: a table for each setting, and the declared comparisons.
+
+    Attributes:
+        tables: the tables.
+        pairs: frame of the declared comparisons, as `pair_statistics` returns it.
+    """
 
     tables: list[StudyTable]
     pairs: pd.DataFrame
@@ -54,15 +59,15 @@ class Report(NamedTuple):
 def write_report(
     directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], command: str | None = None
 ) -> Report:
-    """Write the files of the report, except `leakage/` and `search/`.
+    """Write the files of a study's report, except `leakage/` and `search/`.
 
     Args:
         directory: directory of the report; created if missing.
-        runs: directory of the study's runs, which has its searches.
+        runs: directory of the study's runs, which contains its searches.
         study: the study.
-        outcomes: outcomes of all its runs.
-        command: command line that makes the report again, which table.md names; by default that of a study in
-            configs/experiment/.
+        outcomes: outcomes of all runs of the study.
+        command: command line that makes the report again, to be named in table.md; None for `python -m recsys table
+            STUDY`, which finds studies in configs/experiment/.
 
     Returns:
         The report, for `print_report`.
@@ -93,11 +98,11 @@ def write_report(
 
 
 def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
-    """Write a file for each split with the overlap of its parts and its invariants.
+    """Write a file for each split: what its training, validation and test ratings share, and which invariants hold.
 
     Args:
         directory: directory of the report; created if missing.
-        splits: splits by setting and variant.
+        splits: splits by name of their setting and variant.
 
     Raises:
         UserError: a split violates an invariant.
@@ -116,7 +121,12 @@ def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
 
 
 def publish(runs: Path, directory: Path) -> None:
-    """Copy the leakage reports and the finished searches from the runs of a study into its published folder."""
+    """Copy leakage reports and finished searches from the runs of a study into its published folder.
+
+    Args:
+        runs: directory of the study's runs.
+        directory: the published folder, experiments/STUDY/.
+    """
     for report in (runs / REPORT / LEAKAGE).glob("*.md"):
         (directory / LEAKAGE).mkdir(exist_ok=True)
         shutil.copy(report, directory / LEAKAGE)
@@ -128,10 +138,17 @@ def publish(runs: Path, directory: Path) -> None:
 
 
 def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the finished runs of a published folder that a new report would lack, each as a phrase, sorted.
+    """Return the finished runs that a published report has, and that a new report would lack.
 
-    A new report lacks runs if the outcomes cover only a part of the study, or if the runs are on another machine. A
-    phrase names row, setting, variant and seed, as in `EASE on ml-100k, seed 0`.
+    A new report lacks runs if the outcomes cover only a part of the study, or if the runs are on another machine.
+
+    Args:
+        directory: folder of the published report.
+        study: the study.
+        outcomes: outcomes of which the new report would be made.
+
+    Returns:
+        A phrase for each run with its row, setting, variant and seed, such as `EASE on ml-100k, seed 0`, sorted.
     """
     published = directory / "runs.csv"
     if not published.is_file():
@@ -141,14 +158,14 @@ def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
 
 
 def _finished(runs: pd.DataFrame) -> set[str]:
-    """Return the names of the finished runs in a frame of `runs_frame`."""
+    """Return a phrase for each finished run in a frame of `runs_frame`, such as `EASE on ml-100k, seed 0`."""
     finished = runs[runs["status"] == "complete"].astype({"variant": object}).fillna({"variant": ""})
     keys = finished[RUN_KEY].to_numpy().tolist()
     return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
 
 
 def print_report(report: Report) -> None:
-    """Print tables and their notes, and the declared comparisons."""
+    """Print the tables with their notes, and the declared comparisons."""
     for table in report.tables:
         table.print()
         print("\n".join(table.notes))
@@ -160,7 +177,7 @@ def print_report(report: Report) -> None:
 
 
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Return the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
+    """Return the rows of `runs.csv`: one for each planned run, with empty cells if the run has not finished.
 
     `commit` ends in + if files differed from the commit. `seconds_*` and `cpu_seconds_*` are the times of the stages,
     and `peak_memory_mib` is the peak memory of the process during the run, see `peak_memory`.
@@ -184,7 +201,7 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    """Return the cost and provenance of a run, and its metrics: the given ones and the headline metrics."""
+    """Return the columns of `runs.csv` for a finished run: cost, provenance, and the given and the headline metrics."""
     manifest, stages = run.manifest, ("fit", "refit", "test")
     clocks = {clock: manifest.get(clock, {}) for clock in ("seconds", "cpu_seconds")}
     chosen = [f"{stage}/{metric}" for metric in metrics for stage in ("valid", "test")]

@@ -1,8 +1,8 @@
-"""Statistics of a study's rows: mean and deviation of metrics, comparison with a baseline, and cost.
+"""Statistics of a study's rows (models): mean and deviation of metrics, comparison with a baseline, and cost.
 
-A result is the mean over seeds. If a setting has several variants, such as folds, the result of a seed is the mean over
-all of them, so that the standard deviation measures the effect of the seed and not that of the fold. Seeds with missing
-variants are excluded.
+The result of a row is its mean over seeds. If the setting has several variants, such as folds, the result of a seed is
+the mean over all variants, so that the standard deviation measures the effect of the seed and not that of the fold.
+Seeds for which a variant has not finished are excluded.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
     Args:
         setting: setting of the table.
-        baselines: names of rows; the other rows are compared with the one that is best on validation.
+        baselines: names of the rows that are baselines. All other rows are compared with the baseline that is best on
+            validation.
         by_row: outcomes of each row.
 
     Returns:
-        A frame with a row for each metric and row of the table: `metric`, `row`; `status` (complete, failed, not run);
-        number of `seeds` with the `mean` and sample standard deviation `std` over them; the result `published` by
-        others; number of `configurations` compared; mean `seconds` and `cpu_seconds` of training (see
-        `training_seconds`), and the highest `memory_mib` of
-        the process; the `baseline`, the number of `users` of the comparison, their mean `difference` with the ends
-        `low` and `high` of its interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
+        A frame with a row for each metric and each row of the table. Its columns are `metric` and `row`; `status`
+        (complete, failed, not run); the number of `seeds`, with the `mean` and the sample standard deviation `std` over
+        seeds; the result `published` by others; the number of `configurations` compared; mean `seconds` and
+        `cpu_seconds` of training (see `training_seconds`); the highest `memory_mib` of the process; and the comparison
+        with the `baseline`: the number of its `users`, the mean `difference` over these users with the ends `low` and
+        `high` of its interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
 
     Raises:
         UserError: a finished run was not tested.
@@ -49,9 +50,13 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
 
 def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
-    """Average a metric, such as `test/ndcg@10`, over variants, and return the means indexed by seed.
+    """Average a metric over the variants of a row (model), and return the means indexed by seed.
 
-    Seeds with missing variants are left out; the mean is NaN if the run of a variant lacks the metric.
+    Seeds for which a variant has not finished are left out; the mean is NaN if the run of a variant lacks the metric.
+
+    Args:
+        outcomes: all outcomes of the row.
+        metric: name of the metric, such as `test/ndcg@10`.
     """
     runs = complete_runs(outcomes)
     values = pd.Series([run.metrics.get(metric, np.nan) for _, run in runs], [seed for seed, _ in runs], float)
@@ -59,9 +64,9 @@ def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
 
 
 def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> str | None:
-    """Return the baseline that is best on validation by the setting's main metric; None if none was validated.
+    """Return the baseline that is best on validation by the setting's main metric; None if none has been validated.
 
-    Only seeds whose variants are all finished count.
+    Only seeds for which all variants have finished count.
     """
     main = setting.metrics[0]
     means = pd.Series({row: seed_means(by_row[row], f"valid/{main}").mean() for row in baselines if row in by_row})
@@ -72,16 +77,16 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 def training_seconds(
     rows: Mapping[str, Row], by_row: Mapping[str, Sequence[Outcome]], name: str, clock: str = "seconds"
 ) -> float:
-    """Return the mean training time of a row over its complete runs, refits included; NaN if no time was measured.
+    """Return a model's mean training time over its complete runs, refits included; NaN if no time was measured.
 
-    A row that uses the runs of other rows, such as a blend, could not be trained without theirs, so that it has their
-    time as well.
+    A model that uses the runs of other rows of the table, such as a blend, could not be trained without these runs, so
+    their training time is added.
 
     Args:
         rows: rows of the setting.
         by_row: outcomes of each row.
         name: name of the row.
-        clock: `seconds`, or `cpu_seconds`, which runs of earlier versions lack.
+        clock: `seconds` for wall-clock time, or `cpu_seconds`, which runs of earlier versions lack.
     """
     measured = [run.manifest.get(clock, {}) for _, run in complete_runs(by_row[name])]
     trained = [each["fit"] + each.get("refit", 0.0) for each in measured if "fit" in each]
@@ -92,10 +97,10 @@ def training_seconds(
 
 
 def peak_memory(run: Run) -> float:
-    """Return the peak memory of a run in MiB, NaN if it was not measured.
+    """Return the peak memory of a run in MiB; NaN if it was not measured.
 
-    In manifests without CPU seconds, of earlier versions, the peak may belong to a previous run in the same process; it
-    counts as not measured.
+    Manifests of earlier versions, which lack CPU seconds, may have the peak memory of a previous run in the same
+    process; it counts as not measured.
     """
     return run.manifest["peak_memory_bytes"] / 2**20 if "cpu_seconds" in run.manifest else np.nan
 
@@ -137,7 +142,10 @@ def _configurations(outcomes: Sequence[Outcome]) -> float:
 
 
 def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, UserMetrics]:
-    """Return the per-user metrics of a row's complete runs, by metric; metrics without values per user are left out."""
+    """Return the per-user test metrics of a model's complete runs: metric -> (seed, split) -> series indexed by user.
+
+    Metrics without values per user are left out.
+    """
     frames = {
         (seed, str(run.manifest["split"]["fingerprint"])): run.per_user_metrics(metrics)
         for seed, run in complete_runs(outcomes)
@@ -149,7 +157,7 @@ def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[st
 def _comparisons(
     metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[tuple[Any, ...]]:
-    """Compare rows with the baseline on per-user metrics; columns as in `COMPARED`."""
+    """Compare all other models with the baseline on per-user metrics; return tuples with the columns `COMPARED`."""
     values = {row: user_metrics(outcomes, metrics) for row, outcomes in by_row.items()}
     records: list[tuple[Any, ...]] = []
     for metric in metrics:

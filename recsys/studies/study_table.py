@@ -1,4 +1,4 @@
-"""Tables of a study in Markdown, in LaTeX and for the terminal, with their notes."""
+"""Tables of a study, with their notes, in Markdown, in LaTeX and for the terminal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from recsys.terminal import print_figures
 
 @dataclass(frozen=True, eq=False)
 class StudyTable:
-    """The results of all rows of a study in one of its settings: on one data set, split and protocol.
+    """The results of all models of a study in one of its settings: on one data set, split and protocol.
 
     Attributes:
         setting: name of the setting.
         metrics: metrics of the columns, the main metric first.
-        statistics: result of `row_statistics`, with two further columns: `setting`, and `p_holm`, the p-value adjusted
-            for all rows, metrics and settings of the study.
+        statistics: frame that `row_statistics` returns, with two further columns: `setting`, and `p_holm`, the p-value
+            adjusted for all rows, metrics and settings of the study.
         notes: notes below the table, in sentences.
     """
 
@@ -44,7 +44,10 @@ class StudyTable:
         return "\n\n".join([markdown(self._cells(_MARKDOWN)), *map(_markdown_text, self.notes)])
 
     def latex(self) -> str:
-        """Format a LaTeX `table` environment with the notes in its caption; it needs the package booktabs."""
+        """Format the table as a LaTeX `table` environment, with the notes in its caption.
+
+        The document needs the package booktabs.
+        """
         cells = self._cells(_LATEX)
         columns = [_latex_text(str(name)) for name in cells.columns]
         return cells.set_axis(columns, axis=1).to_latex(
@@ -62,11 +65,11 @@ class StudyTable:
 
     @property
     def baseline(self) -> str | None:
-        """Return the name of the row that others are compared with; None if no row was compared."""
+        """Return the name of the row (model) with which the others are compared; None if no model was compared."""
         return next(iter(self.statistics["baseline"].dropna()), None)
 
     def _cells(self, markup: _Markup) -> pd.DataFrame:
-        """Format the rows of the study, with columns for metrics, published values and cost."""
+        """Return the table's cells as text: a row for each model; columns for metrics, published values and cost."""
         columns: dict[str, pd.Series] = {}
         for metric in self.metrics:
             own = self.statistics[self.statistics["metric"] == metric].set_index("row")
@@ -85,11 +88,11 @@ class StudyTable:
 
 @dataclass(frozen=True)
 class _Markup:
-    """The markup of a table's cells.
+    """How the cells of a table are marked up in one output format.
 
     Attributes:
-        best: format of the best value.
-        second: format of the second best value.
+        best: format string for the best value, such as `**{}**`.
+        second: format string for the second best value.
         escape: function that escapes plain text.
     """
 
@@ -98,7 +101,7 @@ class _Markup:
     escape: Callable[[str], str]
 
     def cell(self, statistics: pd.Series) -> str:
-        """Format the mean, standard deviation and mark of significance, or the status of a row without a mean."""
+        """Format a model's mean, standard deviation and mark of significance or, without a mean, its status."""
         mean, std = statistics["mean"], statistics["std"]
         if pd.isna(mean):
             return "" if statistics["status"] == COMPLETE else str(statistics["status"])
@@ -137,7 +140,7 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
     """Build the table of each setting.
 
     Args:
-        study: the study; its settings, rows and metrics determine the order.
+        study: the study, which determines the order of tables, rows and columns.
         outcomes: outcomes of all runs of the study.
 
     Raises:
@@ -159,7 +162,7 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
 
 
 def _number(value: float) -> str:
-    """Format a metric."""
+    """Format the value of a metric."""
     return f"{value:.{_decimals(value)}f}"
 
 
@@ -168,7 +171,7 @@ def _decimals(value: float) -> int:
 
 
 def _formatted(values: pd.Series, format_: Callable[[float], str]) -> pd.Series:
-    """Format numbers; NaN becomes an empty text."""
+    """Format numbers as text; NaN becomes ""."""
     return pd.Series(["" if np.isnan(value) else format_(value) for value in values], values.index)
 
 
@@ -177,6 +180,6 @@ def _seconds(value: float) -> str:
 
 
 def _ranks(metric: str, means: pd.Series) -> pd.Series:
-    """Rank means after rounding, 1 for the best; all ranks are 0 if neither direction of the metric is better."""
+    """Rank rounded means, 1 for the best; all ranks are 0 if neither larger nor smaller values are better."""
     rounded = means.map(_number, na_action="ignore").astype(float)
     return (rounded * -direction(metric)).rank(method="dense") if direction(metric) else 0 * rounded

@@ -22,14 +22,14 @@ ABOVE, BELOW = "↑", "↓"
 def table_notes(
     setting: Setting, study: Study, statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]], n_tests: int
 ) -> list[str]:
-    """Write the notes of a table, in sentences.
+    """Return the notes below a table.
 
     Args:
         setting: setting of the table.
         study: study of the setting.
-        statistics: statistics of the `StudyTable`.
+        statistics: see `StudyTable`.
         by_row: outcomes of each row.
-        n_tests: number of tests that p-values of the study are adjusted for.
+        n_tests: number of tests in the study, for which its p-values are adjusted.
     """
     runs = [run for outcomes in by_row.values() for _, run in complete_runs(outcomes)]
     notes = [_missing_runs(row, outcomes) for row, outcomes in by_row.items() if not all(each.run for each in outcomes)]
@@ -53,7 +53,7 @@ def table_notes(
 
 
 def clock(statistics: pd.DataFrame) -> str:
-    """Return which of the statistics in `TIMES` a table shows: CPU seconds where runs have them."""
+    """Return which training time a table shows, a key of `TIMES`: CPU seconds if some model has them."""
     return "cpu_seconds" if statistics["cpu_seconds"].notna().any() else "seconds"
 
 
@@ -64,12 +64,12 @@ def machine(run: Run) -> str:
 
 
 def code_version(run: Run) -> str | None:
-    """Return the digest of a run's code, otherwise its commit; None if neither is known."""
+    """Return the digest of a run's code; if it is missing, the commit; None if neither is known."""
     return run.manifest.get("code") or run.manifest["git"].get("commit")
 
 
 def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
-    """Report which runs of a row failed or have not been run."""
+    """Return a note on those runs of a model that failed or have not been executed."""
     failures = Counter(each.failure_reason.rstrip(".") for each in outcomes if each.failure)
     n_left = sum(each.run is None and not each.failure for each in outcomes)
     missing = [f"{n} of {counted(len(outcomes), 'run')} failed ({reason})" for reason, n in failures.items()]
@@ -80,7 +80,7 @@ def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame, n_tests: int) -> str:
-    """Explain the marks, and name the metrics and rows that were not tested."""
+    """Return a note that explains the marks of significance, and names the metrics and models that were not tested."""
     tested = statistics.dropna(subset=["p_holm"])
     if tested.empty:
         return f"No test: no baseline ({', '.join(study.baselines)}) shares a split with another row, both complete."
@@ -119,7 +119,7 @@ def _machines(runs: Sequence[Run]) -> str:
 
 
 def _code_versions(runs: Sequence[Run]) -> list[str]:
-    """Warn if the runs of a table come from several versions of the code, or from uncommitted code."""
+    """Return notes that warn if runs of a table come from several versions of the code, or from uncommitted code."""
     notes = []
     n_versions = len({code_version(run) for run in runs})
     n_dirty = sum(run.manifest["git"].get("dirty", False) for run in runs)

@@ -1,4 +1,7 @@
-"""Tables of runs: a row for each model and its settings, with the mean over runs or a comparison with a baseline."""
+"""Tables that compare runs: a row for each model and its settings.
+
+A table shows means over runs, or a comparison with a baseline.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,11 @@ MEANING_OF_COMPARISON = "[]: 95% confidence interval. p: adjusted by Holm's meth
 
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return a frame of runs: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then metrics.
+    """Return a frame with a row for each run.
 
-    `settings` lists the model's hyperparameters, metadata, refit, reranker, trainer, warm start and given segments that
-    differ between runs of the model, or that the command of such a run changed.
+    Its columns are `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, and the run's metrics.
+    `settings` lists those settings in which the runs of a model differ, or that the command of such a run changed:
+    hyperparameters, `metadata`, `refit`, reranker, trainer, `warm_from` and `segments_from`.
     """
     settings = [_settings(run.config) for run in runs]
     models = [run.config["model"]["_target_"].rpartition(".")[2] for run in runs]
@@ -72,7 +76,10 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reranker(config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the class of a reranker as `reranker`, None without one, and its settings as `reranker.trade_off`, ..."""
+    """Return a reranker's class name as `reranker`, and its settings as `reranker.trade_off` and so on.
+
+    If there is no reranker, `reranker` is None.
+    """
     settings = flatten({"reranker": config}) if config else {"reranker": None}
     target = settings.pop("reranker._target_", None)
     return settings if target is None else {"reranker": target.rpartition(".")[2], **settings}
@@ -93,11 +100,12 @@ def statistics(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 
     Args:
         runs: finished runs.
-        metrics: metrics such as `valid/ndcg@10`; without a stage, `ndcg@10`, they are of the test.
+        metrics: names of metrics, such as `valid/ndcg@10`; without a stage, as in `ndcg@10`, they are test metrics.
 
     Returns:
-        A frame with a row for each combination of `KEYS`: these, the numbers of `splits` and `seeds`, the mean of each
-        metric, and its standard deviation as `METRIC std`, which is missing for a single run.
+        A frame with a row for each combination of data, split, model and settings. Its columns are `KEYS`, the numbers of
+        `splits` and `seeds`, and two for each metric: its mean under its own name and its standard deviation under
+        `METRIC std`, which is missing for a single run.
 
     Raises:
         UserError: no run has one of the metrics.
@@ -116,15 +124,15 @@ def statistics(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:
     """Compare models with a baseline; return a frame of text with a row for each metric and model.
 
-    A comparison covers the users and splits on which both models were tested. Where ratings are predicted one by one, a
-    user's value is the mean over the ratings. `mean` and `baseline` are averages over splits of the mean over users and
-    seeds, with 95% intervals where there are several splits. `difference` has a bootstrap interval over users, splits
-    and seeds, and `p` is its p-value, adjusted by Holm's method for all models compared on the metric.
+    A comparison covers the users and splits on which both models were tested. If each rating of a user is a query of
+    its own, the user's value is the mean over these queries. `mean` and `baseline` are averages over splits of the mean
+    over users and seeds, with 95% intervals if there are several splits. `difference` has a bootstrap interval over
+    users, splits and seeds, and `p` is its p-value, adjusted by Holm's method for all models compared on the metric.
 
     Args:
-        runs: runs on one data set and kind of split.
+        runs: runs on one data set, with one kind of split.
         baseline: name of a model, with its settings if they differ between its runs: `TfidfProfile` or `EASE l2=100`.
-        metrics: per-user test metrics, `test/ndcg@10` or `ndcg@10`.
+        metrics: names of per-user test metrics, such as `test/ndcg@10` or `ndcg@10`.
 
     Raises:
         UserError: the runs are on several data sets or kinds of split, no run is of the baseline, no other model shares
@@ -153,7 +161,10 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
 
 
 def named_results(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return `results` with two more columns: the `run` of each row, and its `name`, the model with differing settings.
+    """Return the frame of `results` with two more columns, `run` and `name`.
+
+    `run` is the run itself, and `name` is its model with the settings that differ between runs of the model, such as
+    `EASE l2=100`.
 
     Raises:
         UserError: the runs are on several data sets or kinds of split.
@@ -167,10 +178,10 @@ def named_results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def user_values(frame: pd.DataFrame, metric: str) -> dict[str, UserMetrics]:
-    """Return a per-user test metric: name of the model -> (seed, split) -> values indexed by user id.
+    """Return the values of a per-user test metric: name of the model -> (seed, split) -> series indexed by user id.
 
     Args:
-        frame: result of `named_results`.
+        frame: frame that `named_results` returned.
         metric: name of the metric, such as `test/ndcg@10`.
 
     Raises:
@@ -191,7 +202,11 @@ def user_values(frame: pd.DataFrame, metric: str) -> dict[str, UserMetrics]:
 
 
 def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """Check that each metric exists in some run.
+    """Check that each metric exists in at least one run.
+
+    Args:
+        frame: frame that `results` returned.
+        metrics: names of metrics with their stage, such as `test/ndcg@10`.
 
     Raises:
         UserError: no run has one of the metrics.
@@ -203,18 +218,22 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
 
 
 def default_metrics(runs: Sequence[Run]) -> list[str]:
-    """Return the metrics that a table shows by default: `METRICS` of the test or, if none was tested, of validation."""
+    """Return the metrics that a table shows by default: `METRICS` on test or, if no run was tested, on validation."""
     was_tested = any(name.startswith("test/") for run in runs for name in run.metrics)
     return [f"{'test' if was_tested else 'valid'}/{name}" for name in METRICS]
 
 
 def with_stage(metric: str) -> str:
-    """Return the name of a metric with its stage; a name without one is of the test: `ndcg@10` -> `test/ndcg@10`."""
+    """Return a metric's name with its stage; without a stage, the test is meant: `ndcg@10` -> `test/ndcg@10`."""
     return metric if metric.startswith(STAGES) else f"test/{metric}"
 
 
 def _closest(metric: str, known: Collection[str]) -> str:
-    """Return the end of a sentence about an unknown metric: up to three similar ones, of the same stage if possible."""
+    """Return the end of an error message about an unknown metric.
+
+    It suggests up to three similar metrics, of the same stage if possible; if none is similar, it lists all kinds of
+    metrics.
+    """
     stage, _, name = metric.partition("/")
     of_stage = [other for other in known if other.startswith(f"{stage}/")] or list(known)
     without_stage = {other: other.partition("/")[2] for other in of_stage}
@@ -230,7 +249,7 @@ def print_table(frame: pd.DataFrame, names: Sequence[str], groups: Sequence[str]
     Args:
         frame: cells of the table.
         names: columns that together name a row.
-        groups: columns whose values form the title; each combination of values has its own table in a terminal.
+        groups: columns whose values form the title. In a terminal, each combination of their values has its own table.
     """
     if not terminal().is_terminal:
         print(markdown(frame))

@@ -1,7 +1,7 @@
-"""Logs of a finished run for TensorBoard, in addition to the curves.
+"""Writes the final results of a run for TensorBoard, in addition to the curves.
 
-They contain hyperparameters and final metrics, for the comparison of runs; embeddings with titles, genres and years,
-for the projector; and, as text, all metrics, recommendations for sample users, and all settings.
+These are hyperparameters and final metrics, for the comparison of runs; embeddings with titles, genres and years, for
+the projector; and, as text, all metrics, recommendations for sample users, and all settings.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FINAL = "final"  # directory of the final results, apart from the curves, which 
 
 
 def log_directory(config: Mapping[str, Any]) -> Path | None:
-    """Return the directory that a run's TensorBoard logger writes to, or None if the run has no such logger."""
+    """Return the directory to which a run's TensorBoard logger writes; None if the run has no such logger."""
     logger = config.get("logger") or {"_target_": ""}
     if logger["_target_"].rpartition(".")[2] != LOGGER:
         return None
@@ -49,14 +49,14 @@ def log_run(
     metrics: Mapping[str, float],
     examples: Iterable[Example],
 ) -> None:
-    """Add a finished run to its log.
+    """Write the final results of a run into its TensorBoard log.
 
     Args:
         directory: directory of the log.
-        config: every setting, nested.
+        config: the complete config of the run, nested.
         model: the final model.
         dataset: data set with the users and items that the model embeds.
-        counts: int64 (n_items,) and (n_users,) number of ratings of each.
+        counts: number of ratings of each item, int64 (n_items,), and of each user, int64 (n_users,).
         metrics: metrics by name, `valid/...` and `test/...`.
         examples: recommendations for sample users.
     """
@@ -80,10 +80,11 @@ def log_segments(directory: Path, points: np.ndarray, n_ratings: np.ndarray, use
     """Log users for the projector, which can colour them by segment; an earlier log in the directory is replaced.
 
     Args:
-        directory: directory of a separate log, since the projector's config lists the points of only one writer.
+        directory: directory of the log. It must hold no other log, since the projector lists the points of only one
+            writer.
         points: float (n, d) points of the users.
         n_ratings: int64 (n,) number of ratings of each user.
-        users: n rows with a column `segment` and further labels.
+        users: frame of n rows, with a column `segment` and columns for further labels.
     """
     shutil.rmtree(directory, ignore_errors=True)
     with EventLog(directory) as events:
@@ -91,7 +92,7 @@ def log_segments(directory: Path, points: np.ndarray, n_ratings: np.ndarray, use
 
 
 def _settings(config: Mapping[str, Any], model: Recommender) -> dict[str, float | str]:
-    """Return the settings that decide the metrics, defaults of the model included, under dotted names."""
+    """Return the settings that affect the metrics, by dotted name, including defaults of the model."""
     seed = config["seed"]
     own = {name: value for name, value in model.hyperparameters().items() if (name, value) != ("seed", seed)}
     chosen = {name: config[name] for name in ("data", "metadata", "split", "protocol", "reranker") if config.get(name)}
@@ -107,12 +108,12 @@ def _settings(config: Mapping[str, Any], model: Recommender) -> dict[str, float 
 
 
 def _label(config: Mapping[str, Any], model: Recommender) -> str:
-    """Return the run's label and the time, since TensorBoard would show runs with equal labels as one."""
+    """Return the label of a run, followed by the time, since TensorBoard would show runs with equal labels as one."""
     return f"{config.get('label') or type(model).__name__} {datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 def _metric_table(metrics: Mapping[str, float]) -> str:
-    """Return a table with a row for each metric and a column for each stage."""
+    """Return a Markdown table with a row for each metric and a column for each stage (`valid`, `test`)."""
     stages = list(dict.fromkeys(name.partition("/")[0] for name in metrics))
     names = dict.fromkeys(name.partition("/")[2] for name in metrics)
     values = [[metrics.get(f"{stage}/{name}") for stage in stages] for name in names]
@@ -121,7 +122,7 @@ def _metric_table(metrics: Mapping[str, float]) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a Markdown table of plain text."""
+    """Format plain texts as a Markdown table."""
     lines = [" | ".join(_escaped(str(cell)) for cell in row) for row in (header, *rows)]
     lines.insert(1, " | ".join("---" for _ in header))
     return "\n".join(f"| {line} |" for line in lines)
@@ -140,10 +141,16 @@ def _indented(text: str) -> str:
 def _add_points(
     events: EventLog, name: str, points: np.ndarray, n_ratings: np.ndarray, described: pd.DataFrame
 ) -> None:
-    """Add embeddings, float (n, d): those of the `PROJECTED` users or items with the most ratings, int64 (n,).
+    """Add embeddings of users or items; of more than `PROJECTED`, only those with the most ratings.
 
-    `described`, a frame of n rows, has their labels, by some of which they can be coloured. The projector treats an
-    empty cell as missing, so a numeric column with gaps still counts as numeric.
+    The projector treats an empty cell as missing, so a numeric column with gaps still counts as numeric.
+
+    Args:
+        events: the log.
+        name: name of the set of points.
+        points: float (n, d) embeddings.
+        n_ratings: int64 (n,) number of ratings of each user or item.
+        described: frame of n rows with the labels, by some of which points can be coloured.
     """
     shown = np.sort(np.argsort(-n_ratings, kind="stable")[:PROJECTED])
     labels = described.assign(ratings=n_ratings).iloc[shown].astype(object).fillna("").astype(str)
@@ -153,7 +160,7 @@ def _add_points(
 
 
 def _described_items(dataset: Dataset) -> pd.DataFrame:
-    """Return the labels of items: title, raw id and, where the data have them, year, decade and genres."""
+    """Return a frame with the labels of items: title, raw id and, if the data have them, year, decade and genres."""
     items = dataset.item_frame
     described = pd.DataFrame({"title": item_names(items)}, index=items.index)
     if "year" in items:

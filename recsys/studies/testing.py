@@ -1,4 +1,4 @@
-"""The last stage of a run: its model is tested, and the results are logged, stored and printed."""
+"""The last stage of a run: the model is tested, and the results are logged, stored and printed."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ N_EXAMPLES = 5  # queries whose recommendations are logged; those of the first a
 
 @dataclass(frozen=True)
 class Measurement:
-    """The protocol, list lengths and reranker with which a run measures its models.
+    """How a run measures its models: with which protocol, list lengths and reranker.
 
     Attributes:
         protocol: determines which items are ranked; None measures only predicted ratings.
         ks: list lengths.
-        reranker: reorders lists before they are measured, or None.
-        order_test: whether to measure shuffled histories also for a model that does not declare `reads_order`.
+        reranker: reorders lists before they are measured; None for no reranking.
+        order_test: whether a test also measures the model on shuffled histories, even if the model does not declare
+            that it reads their order (`reads_order`).
     """
 
     protocol: AnyProtocol
@@ -52,24 +53,32 @@ class Measurement:
     order_test: bool = False
 
     def __call__(self, model: Recommender, holdout: Holdout) -> Evaluation:
-        """Measure a fitted model."""
+        """Measure a fitted model on held-out ratings."""
         return evaluate(model, holdout, self.protocol, self.ks, reranker=self.reranker)
 
     def test(self, model: Recommender, holdout: Holdout) -> Evaluation:
-        """Measure a fitted model, also on shuffled histories if it reads their order or `order_test` is set."""
+        """Measure a fitted model, with the order test if it is needed.
+
+        The order test measures the model on shuffled histories. It is needed if the model declares that it reads their
+        order, or if `order_test` is set.
+        """
         tested = self(model, holdout)
         if not (self.order_test or model.reads_order):
             return tested
         return replace(tested, summary=tested.summary | order_test(model, holdout, self.protocol, self.ks))
 
     def own(self, model: Recommender, holdout: Holdout) -> dict[str, Evaluation]:
-        """Measure a fitted model without the reranker, by the name of its class; empty if there is no reranker."""
+        """Measure a fitted model without the reranker, for comparison.
+
+        Returns:
+            Name of the model's class -> evaluation; empty if there is no reranker.
+        """
         if self.reranker is None:
             return {}
         return {type(model).__name__: replace(self, reranker=None)(model, holdout)}
 
     def name(self, model: Recommender) -> str:
-        """Return the names of the classes of the model and, if there is one, of the reranker."""
+        """Return the class names of the model and, if there is one, of the reranker, separated by a comma."""
         names = [model] if self.reranker is None else [model, self.reranker]
         return ", ".join(type(part).__name__ for part in names)
 
@@ -77,7 +86,8 @@ class Measurement:
         """Check, before training, that a model can be measured; see `recsys.evaluation.evaluate.check`.
 
         Raises:
-            UserError: the model cannot be measured, its order test would change nothing, or the data have one user.
+            UserError: the model cannot be measured, shuffled histories would not change its metrics although
+                `order_test` is set, or the data have only one user.
         """
         if split.dataset.n_users < 2:
             raise UserError(
@@ -90,17 +100,21 @@ class Measurement:
             check_order_test(model, self.protocol)
 
     def baselines(self, split: Split, refit: bool, own: Recommender) -> dict[str, Evaluation]:
-        """Fit baselines and measure them on the test without a reranker, by the names of their classes.
+        """Fit baselines, and measure them on the test without a reranker.
 
-        If ratings are predicted, the baseline is user and item biases. Otherwise the baselines are popularity and, if
-        the data have times, Markov neighbours, which read the order of interactions. A baseline is left out if the
-        model is of the same class, and with a warning if it cannot be fitted, for example because the data are too
-        large for it.
+        If only predicted ratings are measured, the baseline is a model of user and item biases. Otherwise the baselines
+        are popularity and, if the data have times, Markov neighbours, which read the order of interactions. A baseline
+        of the same class as the model is left out. A baseline that cannot be fitted, for example because the data are
+        too large for it, is left out with a warning.
 
         Args:
             split: the split.
-            refit: whether the model was trained on training and validation ratings; baselines then are as well.
-            own: the model that the baselines are compared with.
+            refit: whether the model was trained on training and validation ratings together; the baselines are then
+                trained on both as well.
+            own: the model with which the baselines are compared.
+
+        Returns:
+            Name of the baseline's class -> evaluation.
         """
         train = split.refit_train if refit else split.train
         models: list[Recommender] = [Bias()] if self.protocol is None else [Popularity()]
@@ -118,7 +132,7 @@ class Measurement:
 
 
 def named(stage: str, measured: Evaluation) -> dict[str, float]:
-    """Return the metrics of an evaluation under names such as `test/ndcg@10`."""
+    """Return the metrics of an evaluation with the stage in their names, such as `test/ndcg@10`."""
     return {f"{stage}/{name}": float(value) for name, value in measured.summary.items()}
 
 
@@ -133,16 +147,16 @@ def conclude(
 ) -> dict[str, float]:
     """Test the final model of a run, unless its config has `test=false`; log, store and print the results.
 
-    All processes of a run that is sharded by user test their own users, and the first one does the rest.
+    In a run that is sharded by user, each process tests its own users, and the first process does the rest.
 
     Args:
         run: writer of the run, which stores the results.
         trained: the final model, with its validation metrics.
         measurement: how the model is tested.
-        logger: logger of the curves, or None; loggers other than TensorBoard's also get settings and final metrics.
-        also: functions to call with the run before its manifest is written, so before the run counts as finished.
-        is_alone: whether to print all test metrics beside those of baselines, an example and commands to try next;
-            otherwise, as for each job of a sweep, some metrics in one line.
+        logger: logger of the curves, or None. Loggers other than TensorBoard's also get settings and final metrics.
+        also: functions to call with the run before its manifest marks the run as finished.
+        is_alone: False for a job of a sweep, which prints some metrics in one line. Any other run prints all test
+            metrics beside those of baselines, an example, and commands to try next.
 
     Returns:
         The validation metrics and, if the model was tested, the test metrics.
@@ -173,12 +187,13 @@ def conclude(
 
 
 def _completed(model: Recommender, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of ratings of items and of users after completing a model that is sharded by user.
+    """Return the numbers of ratings, after the first process has collected the learned state of a sharded model.
 
-    All processes of the run must call this.
+    A model that is not sharded by user is complete already. If the run is sharded by user, all of its processes must
+    call this.
 
     Returns:
-        int64 (n_items,) and int64 (n_users,).
+        Number of ratings of each item, int64 (n_items,), and of each user, int64 (n_users,).
     """
     if dataset.shard is not None:
         model.complete(dataset.shard)
@@ -186,7 +201,7 @@ def _completed(model: Recommender, dataset: Dataset) -> tuple[np.ndarray, np.nda
 
 
 def _examples(model: Recommender, dataset: Dataset, holdout: Holdout, measurement: Measurement) -> list[Example]:
-    """Return recommendations for some queries of a holdout."""
+    """Return example recommendations for a few of the queries of a holdout."""
     query = holdout.query(spread(holdout.n_queries, N_EXAMPLES))
     return examples(model, query, dataset, rank=ranker(measurement.reranker, model, holdout.known))
 
@@ -200,7 +215,7 @@ def _log_results(
     shown: Sequence[Example],
     logger: Logger | None,
 ) -> None:
-    """Log the results in TensorBoard's format or, if the run has another logger, its settings and metrics there."""
+    """Log the results for TensorBoard; if the run has another logger, log its settings and metrics there instead."""
     directory = tensorboard.log_directory(config)
     if directory is not None:
         tensorboard.log_run(directory, config, model, dataset, counts, metrics, shown)
@@ -211,7 +226,7 @@ def _log_results(
 
 
 def _print_test(model: Recommender, split: Split, measurement: Measurement, tested: Evaluation, *, refit: bool) -> None:
-    """Print the test metrics beside those of the baselines, and how to read them."""
+    """Print the test metrics beside those of baselines, and an explanation of how to read them."""
     others = {}
     if split.dataset.shard is None:  # a sharded run has no process with the ratings of all users
         others = measurement.own(model, split.test) | measurement.baselines(split, refit, model)

@@ -1,4 +1,4 @@
-"""Records in the TFRecord format, which TensorBoard reads; its checksums are CRC-32C (Castagnoli).
+"""Formats records as TFRecords, which TensorBoard reads; their checksums are CRC-32C (Castagnoli).
 
 TensorBoard's own writer is not used, because importing it takes longer than all other imports of the log.
 """
@@ -11,7 +11,7 @@ POLYNOMIAL = 0x82F63B78  # of CRC-32C, least significant bit first
 
 
 def framed(record: bytes) -> bytes:
-    """Return a record with its length and the checksums of both, ready to be appended to a file."""
+    """Return a TFRecord, ready to be appended to a file: the record with its length and the checksums of both."""
     length = struct.pack("<Q", len(record))
     return length + _checksum(length) + record + _checksum(record)
 
@@ -25,7 +25,10 @@ def crc32c(data: bytes) -> int:
 
 
 def _checksum(data: bytes) -> bytes:
-    """Return the masked checksum: rotated and offset, since a CRC of data that contain CRCs detects fewer errors."""
+    """Return the masked CRC-32C of some bytes, as the TFRecord format requires.
+
+    The CRC is rotated and an offset is added, since a CRC of data that contain CRCs themselves detects fewer errors.
+    """
     crc = crc32c(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 

@@ -23,11 +23,11 @@ N_DEVIATIONS = 3
 def published_run(file: Path, **criteria: Any) -> pd.Series:
     """Read a finished run from the published runs of a study, as a row of `runs.csv`.
 
-    Of several runs that match, this is the one that trained fastest.
+    If several runs match, the one that trained fastest is returned.
 
     Args:
         file: `runs.csv` of the study.
-        **criteria: required values by column: `setting`, `row`, `seed`, ...; None matches everything.
+        **criteria: required values by column: `setting`, `row`, `seed`, ...; None accepts every value.
 
     Raises:
         UserError: no run matches.
@@ -49,14 +49,14 @@ def published_run(file: Path, **criteria: Any) -> pd.Series:
 
 
 def seed_deviations(file: Path, published: pd.Series) -> pd.Series:
-    """Return the standard deviation of each metric over the seeds of a published run's row.
+    """Return the standard deviation of each metric over seeds, for the model and settings of a published run.
 
-    It is NaN with one seed, and where all seeds have the same value: a metric that no seed changes, such as that of
+    It is NaN if there is only one seed, or if the metric is the same for all seeds. Such a metric, for example that of
     users without a history, can still differ between platforms by rounding.
 
     Args:
         file: `runs.csv` of the study.
-        published: result of `published_run`.
+        published: the published run, as `published_run` returns it.
     """
     same = {name: str(published[name]) for name in ("setting", "variant", "row")}
     runs = read_csv(file, ["status", *same], keep_default_na=False, dtype=dict.fromkeys(RUN_KEY, str))
@@ -75,9 +75,9 @@ class Verification:
     Attributes:
         published: the published run, a row of `runs.csv`.
         repeated: the repetition, a row with the same columns.
-        deviations: standard deviation of each metric over seeds, NaN where seeds do not differ. On another platform, a
-            metric may differ by `N_DEVIATIONS` times this; on the same platform results must be equal.
-        tolerance: relative difference that is allowed on another platform where seeds do not differ.
+        deviations: standard deviation of each metric over seeds, as `seed_deviations` returns it. On another platform,
+            a metric may differ by `N_DEVIATIONS` times its deviation; on the same platform, results must be equal.
+        tolerance: relative difference that is allowed on another platform for metrics whose deviation is NaN.
     """
 
     published: pd.Series
@@ -86,7 +86,7 @@ class Verification:
     tolerance: float
 
     def differing(self, columns: Sequence[str]) -> list[str]:
-        """Return the columns, among those given, in which the two runs differ."""
+        """Return those of the given columns in which the two runs differ."""
         return [name for name in columns if str(self.published.get(name)) != str(self.repeated.get(name))]
 
     @property
@@ -95,7 +95,11 @@ class Verification:
         return not self.differing(SOURCE) and bool(self.frame()["agree"].all())
 
     def frame(self) -> pd.DataFrame:
-        """Return the columns `published`, `repeated`, `allowed` difference, and `agree`, a row for each metric."""
+        """Return a frame with a row for each metric.
+
+        Its columns are `published`, `repeated`, the `allowed` difference, and `agree`: whether the actual difference is
+        at most the allowed one.
+        """
         metrics = [name for name in self.published.index if "/" in name and self.published[name] != ""]
         frame = pd.DataFrame({"published": self.published[metrics], "repeated": self.repeated.reindex(metrics)}).astype(
             float
@@ -106,7 +110,7 @@ class Verification:
         return frame.assign(agree=(frame["published"] - frame["repeated"]).abs() <= frame["allowed"])
 
     def sentences(self) -> list[str]:
-        """Return sentences on whether the results agree, by which criterion, and on the largest difference."""
+        """Return sentences on whether the results agree, by which criterion, and how large the differences are."""
         if differing := self.differing(SOURCE):
             return [f"The results are not comparable: {_differ(differing)} from the published run."]
         frame = self.frame()

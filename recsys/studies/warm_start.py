@@ -13,7 +13,7 @@ from recsys.studies.runs import Run
 
 
 def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommender, split: Split) -> Split:
-    """Let a model start from the weights of an earlier run.
+    """Initialise a model with the weights of an earlier run, and return the split on which to train it.
 
     Args:
         earlier: the earlier run.
@@ -23,7 +23,7 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
         split: split of the new run.
 
     Returns:
-        The split without the validation and test ratings on which the weights were trained.
+        The split of the new run, without validation and test ratings on which the weights were trained.
 
     Raises:
         UserError: the model cannot continue from the earlier one, the earlier run's split is no longer the same, the
