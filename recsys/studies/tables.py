@@ -103,8 +103,8 @@ def statistics(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
         metrics: names of metrics, such as `valid/ndcg@10`; without a stage, as in `ndcg@10`, they are test metrics.
 
     Returns:
-        A frame with a row for each combination of data, split, model and settings. Its columns are `KEYS`, the numbers of
-        `splits` and `seeds`, and two for each metric: its mean under its own name and its standard deviation under
+        A frame with a row for each combination of data, split, model and settings. Its columns are `KEYS`, the numbers
+        of `splits` and `seeds`, and two for each metric: its mean under its own name and its standard deviation under
         `METRIC std`, which is missing for a single run.
 
     Raises:
