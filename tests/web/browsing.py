@@ -80,11 +80,17 @@ def watchlist(page: Page) -> Locator:
 
 
 def rate(page: Page, title: str, n: float) -> None:
-    """Find a film by its title and give it stars."""
+    """Find a film by its title, give it stars, and wait for the next list, since a card that moves is clicked twice.
+
+    Playwright repeats a click if the element has left the place of the press, where the page has counted the press.
+    """
+    link = cards(page).first.get_by_role("link").first
+    before = link.get_attribute("href") if link.is_visible() else ""
     page.get_by_role("searchbox").fill(title)
     row = page.locator(".found li", has=page.get_by_role("link", name=title, exact=True))
     stars(row, n).click()
     expect(own_films(page).filter(has_text=title)).to_be_visible()
+    expect(link).not_to_have_attribute("href", before)
 
 
 def upload(page: Page, name: str, content: str) -> None:
