@@ -1,7 +1,7 @@
 """Detection of the dialect of delimited text (delimiter, quotation marks, columns) where no setting gives it.
 
 The delimiter is the one that splits the header into the wanted columns. In a file without a header, it is the one that
-splits most rows into as many fields as the settings name columns.
+splits most rows into the expected number of fields, which is the number of column names in the setting `header`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Reading:
     """Settings of how to read a file; settings that are None are detected from the file.
 
     Attributes:
-        header: names of all columns in order, for delimited text without a header; None if the file has a header.
+        header: names of all columns in order, for delimited text without a header; empty if the file has a header.
         delimiter: separator between the fields of delimited text.
         quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted.
         encoding: encoding of text, by its name in Python.
@@ -71,7 +71,7 @@ class Reading:
     def parameters(self) -> dict[str, Any]:
         """Return the attributes as the parameters of a `RawTable`.
 
-        Since fingerprints cover these parameters, `skip` is included only if it is not 0.
+        `skip` is included only if it is not 0, because fingerprints cover these parameters, and older ones lack `skip`.
         """
         return {name: value for name, value in asdict(self).items() if name != "skip" or value}
 

@@ -12,7 +12,10 @@ from recsys.data.dataset import Dataset
 
 
 def tied(dataset: Dataset) -> np.ndarray:
-    """Return whether each rating has the time of the user's previous rating, bool (n,); all False without times."""
+    """Return whether each rating has the same time as the user's previous rating, bool (n,).
+
+    All values are False if the data set has no times.
+    """
     marks = np.zeros(len(dataset), bool)
     if dataset.times is not None:
         marks[1:] = (np.diff(dataset.times) == 0) & (np.diff(dataset.users) == 0)
