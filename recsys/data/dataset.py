@@ -40,7 +40,7 @@ class Shard(Protocol):
     def joined(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows of all processes, in the order of users.
 
-        Only the first process gets them all; each other process gets just its own `rows`.
+        Only the first process gets the rows of all; every other process gets just its own `rows`.
         """
 
     def of_each(self, value: Any) -> list[Any]:
@@ -190,7 +190,7 @@ class Dataset:
 
     @cached_property
     def n_ratings(self) -> int:
-        """Return the number of ratings in all processes together; `len` counts only those of this process."""
+        """Return the number of ratings in all processes together; `len` counts only the ratings of this process."""
         return int(self.total(np.array([len(self)])).item())
 
     @cached_property

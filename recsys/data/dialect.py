@@ -190,7 +190,7 @@ def _check_start(
         lines: the first lines of the file.
         delimiters: possible delimiters.
         mark: quotation mark, or "".
-        fits: function that returns whether the fields of a line can be those of the header or of the first row.
+        fits: function that returns whether a line, given as its fields, can be the header or the first row.
 
     Raises:
         UserError: the first line that is not blank does not fit, but a later line does.
@@ -229,7 +229,7 @@ def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) ->
     """Return the delimiter that splits most rows into `width` fields; a single candidate is returned unchecked.
 
     Raises:
-        UserError: no delimiter does so, or more than one does.
+        UserError: no delimiter, or more than one, splits most rows into `width` fields.
     """
     if len(samples) == 1:
         return next(iter(samples))

@@ -121,7 +121,7 @@ def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prep
         folder: folder of the prepared data set.
         advice: what the error message advises if the folder is damaged.
         users: range of codes of the users whose ratings are read, or None for all users. The codes and the frames of
-            users and items are still those of the whole data set.
+            users and items still cover the whole data set.
 
     Raises:
         UserError: the folder is damaged.

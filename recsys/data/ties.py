@@ -1,4 +1,4 @@
-"""Ties in time: ratings of one user at the same second, whose order is that of the source's rows.
+"""Ties in time: ratings of one user at the same second, which are in the order of the source's rows.
 
 A web page on which a user rates several items may store all of these ratings at the same second, so the order of the
 rows need not be the order in which the user rated.

@@ -198,7 +198,7 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
 
 
 def _unit(located: Located, facts: Row) -> str:
-    """Return the unit of numeric times, judged by most of them: a key of `UNITS`.
+    """Return the unit of numeric times, a key of `UNITS`, judged by the magnitude of most of the numbers.
 
     Raises:
         UserError: the numbers may be dates, such as 20041109.
