@@ -1,4 +1,4 @@
-"""Database addresses; messages show an address only without its user name and password."""
+"""Addresses of databases, which messages show without the user name and the password."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Address:
 
     Attributes:
         url: address that DuckDB attaches; must not be shown, since it may contain a password.
-        kind: DuckDB's type: `postgres`, `mysql`, `duckdb` or `sqlite`.
+        kind: kind of the database, as DuckDB names it: `postgres`, `mysql`, `duckdb` or `sqlite`.
         place: the address without user name and password, which may be shown.
         password: the password as written in the address, or "".
     """
@@ -108,7 +108,10 @@ class JavaAddress:
 
     @property
     def password(self) -> str:
-        """Return the text that may contain a password: all before the last @, or the value of `password=`, or ""."""
+        """Return the part of the address that may contain a password, or "" if there is none.
+
+        This part is everything before the last @ or, if the address has no @, the value of the option `password`.
+        """
         login, at, _ = self.url.rpartition("@")
         found = re.search(r"pass\w*=([^&;]*)", self.url, re.IGNORECASE)
         return login if at else found[1] if found else ""

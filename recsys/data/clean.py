@@ -233,7 +233,10 @@ def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, 
 
 
 def create_codes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the clean tables other than `ratings`; they assign integer codes to its users, items and parts."""
+    """Create the clean tables `users`, `films`, `parts` and `negatives` from the raw tables and the table `ratings`.
+
+    The first three assign integer codes to the users, items and parts of the ratings.
+    """
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)

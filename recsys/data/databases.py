@@ -1,8 +1,8 @@
 """Databases as sources of ratings: tables or SELECTs of PostgreSQL, MySQL, DuckDB and SQLite databases.
 
-The rows are copied, as text and under standard column names, to CSV files in the cache, named by a digest of their
-content. These files are then cleaned like those of any other source, so the fingerprint covers the rows that were read.
-Passwords come from environment variables; messages, configs and saved runs never contain them.
+The rows are copied, as text and under standard column names, to CSV files in the cache, whose names contain a digest of
+their content. These files are then cleaned like the files of any other source, so the fingerprint covers the rows that
+were read. Passwords come from environment variables; messages, configs and saved runs never contain passwords.
 """
 
 from __future__ import annotations
@@ -170,7 +170,9 @@ class Database(Source):
             refuse_rounded(connection, label, query, column, types[column])
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, rows: str, scratch: Path) -> Path:
-        """Copy a SELECT's rows to a CSV file beside the scratch folder, named by a digest, and return its path.
+        """Copy a SELECT's rows to a CSV file beside the scratch folder, and return the path of the file.
+
+        The file name contains a digest of the file's content.
 
         Raises:
             UserError: the table of ratings is empty.

@@ -1,4 +1,4 @@
-"""Data sets: interactions as arrays, on which every split, model and metric works; also held-out ratings.
+"""Data sets, which contain interactions as arrays, and holdouts, which contain held-out ratings.
 
 Users and items are identified by contiguous integer codes; the raw ids are columns of the data frames. Interactions are
 sorted by user, then time, then the source's row order, so a user's interactions are one slice, oldest first. Among
@@ -40,7 +40,7 @@ class Shard(Protocol):
     def joined(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows of all processes, in the order of users.
 
-        Only the first process gets them all; each other process gets just its own `rows`.
+        Only the first process gets the rows of all; every other process gets just its own `rows`.
         """
 
     def of_each(self, value: Any) -> list[Any]:
@@ -190,7 +190,7 @@ class Dataset:
 
     @cached_property
     def n_ratings(self) -> int:
-        """Return the number of ratings in all processes together; `len` counts only those of this process."""
+        """Return the number of ratings in all processes together; `len` counts only the ratings of this process."""
         return int(self.total(np.array([len(self)])).item())
 
     @cached_property
@@ -207,7 +207,7 @@ class Dataset:
 
     @cached_property
     def latest_time(self) -> int | None:
-        """Return the Unix time of the latest rating in seconds, or None if the source has no times."""
+        """Return the time of the latest rating, a Unix time in seconds, or None if the source has no times."""
         return None if self.times is None else int(self.times.max())
 
     @property
@@ -231,9 +231,9 @@ class Dataset:
         return self.users.astype(np.int64) * self.n_items + self.items
 
     def users_in(self, earlier: Dataset) -> np.ndarray:
-        """Return the code that each user has in an earlier data set with the same items, int64 (n_users,); -1 if new.
+        """Return the code that each user has in an earlier data set with the same items, int64 (n_users,).
 
-        Users are matched by their raw ids, which are compared as text.
+        New users have -1. Users are matched by their raw ids, which are compared as text.
 
         Raises:
             UserError: the two data sets differ in their items or in the order of items, so item codes do not match.
@@ -304,7 +304,7 @@ class Holdout:
     """Held-out ratings for validation or the test, and the ratings that are known when these are predicted.
 
     A query is a user for whom items are ranked once, with the history at that time. Each user with held-out ratings has
-    one query, in the order of user codes; in a subclass, a user may have several.
+    one query, in the order of user codes; in the subclass `StepHoldout`, a user may have several.
 
     Attributes:
         ratings: the held-out ratings.
@@ -333,7 +333,7 @@ class Holdout:
 
     @property
     def unranked(self) -> Dataset:
-        """Return the ratings whose items are not ranked for the user: `rated` or, if that is None, `known`."""
+        """Return each user's ratings of items that are not ranked: `rated`, or `known` if `rated` is None."""
         return self.known if self.rated is None else self.rated
 
     @property
@@ -365,7 +365,7 @@ class Holdout:
         return self.ratings.history(self.query_users[rows])
 
     def seen(self, rows: np.ndarray) -> History:
-        """Return the ratings whose items are not ranked in some queries, as a history with a row per query.
+        """Return, for some queries, the user's ratings of items that are not ranked, as a history with a row per query.
 
         The queries are given by their positions, int64 (B,).
         """
@@ -465,7 +465,7 @@ class StepHoldout(Holdout):
         return select_rows(rows, np.ones(len(rows), np.int64), self.ratings.histories())
 
     def seen(self, rows: np.ndarray) -> History:
-        """Return the ratings of each query's user that precede its held-out rating; see `Holdout.seen`."""
+        """Return, for some queries, the user's ratings before the held-out rating; see `Holdout.seen`."""
         starts = self.timeline.indptr[self.query_users[rows]]
         return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
 

@@ -58,7 +58,7 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[str]:
         Notes on what was detected while reading, such as an encoding or a delimiter.
 
     Raises:
-        UserError: a file cannot be read, or all descriptions lack both ids and a title.
+        UserError: a file cannot be read, or no description has an id or a title.
     """
     notes = read_descriptions(connection, raw)
     if not len(

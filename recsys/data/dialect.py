@@ -1,7 +1,7 @@
 """Detection of the dialect of delimited text (delimiter, quotation marks, columns) where no setting gives it.
 
 The delimiter is the one that splits the header into the wanted columns. In a file without a header, it is the one that
-splits most rows into as many fields as the settings name columns.
+splits most rows into the expected number of fields, which is the number of column names in the setting `header`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Reading:
     """Settings of how to read a file; settings that are None are detected from the file.
 
     Attributes:
-        header: names of all columns in order, for delimited text without a header; None if the file has a header.
+        header: names of all columns in order, for delimited text without a header; empty if the file has a header.
         delimiter: separator between the fields of delimited text.
         quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted.
         encoding: encoding of text, by its name in Python.
@@ -71,7 +71,7 @@ class Reading:
     def parameters(self) -> dict[str, Any]:
         """Return the attributes as the parameters of a `RawTable`.
 
-        Since fingerprints cover these parameters, `skip` is included only if it is not 0.
+        `skip` is included only if it is not 0, because fingerprints cover these parameters, and older ones lack `skip`.
         """
         return {name: value for name, value in asdict(self).items() if name != "skip" or value}
 
@@ -190,7 +190,7 @@ def _check_start(
         lines: the first lines of the file.
         delimiters: possible delimiters.
         mark: quotation mark, or "".
-        fits: function that returns whether the fields of a line can be those of the header or of the first row.
+        fits: function that returns whether a line, given as its fields, can be the header or the first row.
 
     Raises:
         UserError: the first line that is not blank does not fit, but a later line does.
@@ -229,7 +229,7 @@ def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) ->
     """Return the delimiter that splits most rows into `width` fields; a single candidate is returned unchecked.
 
     Raises:
-        UserError: no delimiter does so, or more than one does.
+        UserError: no delimiter, or more than one, splits most rows into `width` fields.
     """
     if len(samples) == 1:
         return next(iter(samples))

@@ -22,7 +22,7 @@ SCALE = "ratings are from {:g} to {:g} (data.scale)"  # a line of `Cleaned.read_
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What an engine returns for the report on a data set; the attributes are those of `prepared.Report`."""
+    """What an engine reports on a data set; `prepared.Report` has attributes of the same names and describes them."""
 
     rows_read: int
     scale: tuple[float, float]
@@ -31,7 +31,9 @@ class Cleaned:
 
 
 class Engine(ABC):
-    """Base class of engines, which read and clean the ratings of a source; DuckDB always reads users and items.
+    """Base class of engines, which read and clean the ratings of a source.
+
+    Whatever the engine, DuckDB reads and cleans the users and items.
 
     Args:
         memory_limit: DuckDB's memory limit, such as `4GB`, above which it spills to disk.
@@ -91,7 +93,7 @@ class DuckDB(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean in this process; DuckDB spills to disk above the memory limit. See `Engine.clean`."""
+        """Read and clean a source in this process; DuckDB spills to disk above the memory limit. See `Engine.clean`."""
         read_as = read(connection, raw.unpacked(scratch), scratch)
         read_as += normalize(connection, "raw_films")
         move_links(connection)

@@ -1,6 +1,6 @@
 """Encodes metadata as a sparse 0/1 matrix with a column for each genre, person, certificate, decade and so on.
 
-The columns are those of a vocabulary, so that new items are encoded in the same way. Missing values have a column of
+A vocabulary determines the columns, so that new items are encoded in the same way. Missing values have a column of
 their own, such as `directors=?`. Values that are not in the vocabulary, such as a director of too few items, are
 ignored.
 """

@@ -64,7 +64,7 @@ def forget_digests(cache_dir: Path) -> None:
 
 
 def _digests(files: list[Path], memo: Path) -> list[str]:
-    """Return the SHA-256 of each file; it is computed only if none is stored or the file has changed since (`_state`).
+    """Return the SHA-256 of each file; it is computed only if none is stored or `_state` of the file has changed.
 
     Digests of the content identify the same data on every machine; storing them avoids reading gigabytes at every
     start.

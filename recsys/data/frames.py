@@ -45,7 +45,7 @@ def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_codes(frame: pd.DataFrame, code: str) -> pd.DataFrame:
-    """Drop the column of codes, and remove the prefix `OWN` from an extra column of the source with the same name."""
+    """Drop the column with the name `code`, and rename the extra column `OWN + code`, if there is one, to `code`."""
     return frame.drop(columns=code, errors="ignore").rename(columns={OWN + code: code})
 
 

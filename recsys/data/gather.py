@@ -1,7 +1,7 @@
 """Gathers several sources into one data set, such as a MovieLens release, a database and a file of users.
 
 The raw tables of the sources are concatenated, in the order in which the sources are listed, and then cleaned like
-those of a single source. Conflicts between sources are therefore resolved as follows:
+the tables of a single source. Conflicts between sources are therefore resolved as follows:
 
 - if a user rates an item in several sources, the latest rating counts; if the times are equal or missing, the rating of
   the source listed last counts (`sql/clean/latest.sql`);

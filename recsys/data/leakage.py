@@ -116,7 +116,10 @@ def _shared(part: Dataset, earlier: Mapping[str, Dataset]) -> dict[str, float]:
 
 
 def _title_codes(part: Dataset) -> np.ndarray:
-    """Return codes, int64 (n_items,), equal for items of equal title and year; without a title, an item has its own."""
+    """Return a code for each item, int64 (n_items,); items with equal title and year have the same code.
+
+    An item without a title has a code that no other item has.
+    """
     frame = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
     frame["title"] = frame["title"].fillna(frame["movie_id"])
     return frame.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()

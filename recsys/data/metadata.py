@@ -23,7 +23,7 @@ TMDB_FILES = {
 
 @dataclass(frozen=True)
 class Match:
-    """How much of a data set a metadata catalogue describes.
+    """Numbers of items and ratings of a data set for which a metadata catalogue has descriptions.
 
     Attributes:
         name: name of the catalogue.
@@ -93,16 +93,16 @@ class TMDB5000(Metadata):
 class Files(Metadata):
     """Item descriptions in a user's own file of delimited text, JSON or Parquet.
 
-    The standard columns are those of `raw.ITEM_COLUMNS`, `tmdb_id`, `imdb_id` and `original_title`; other columns are
-    read as text. At least one of `movie_id`, `tmdb_id`, `imdb_id` and `title` must exist, so that descriptions can be
-    matched to items; a `title` is best accompanied by a `year`. Lists, durations and dates may be in any notation that
-    `recsys.data.normalize` knows.
+    The standard columns are `tmdb_id`, `imdb_id`, `original_title` and all names in `raw.ITEM_COLUMNS`; other columns
+    are read as text. At least one of `movie_id`, `tmdb_id`, `imdb_id` and `title` must exist, so that descriptions can
+    be matched to items; a `title` is best accompanied by a `year`. Lists, durations and dates may be in any notation
+    that `recsys.data.normalize` knows.
 
     Args:
         path: path of the file, in any format that `sources.Files` reads.
         columns: standard column name -> column name in the file, for each column to read; None reads all columns under
             their own names.
-        header: names of all columns in order, for a text file without a header; None if the file has one.
+        header: names of all columns in order, for a text file without a header; empty if the file has one.
         delimiter: separator between the fields of a text file; None to detect it.
         quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted; None to detect
             it.

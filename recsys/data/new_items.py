@@ -21,7 +21,7 @@ def with_new_items(dataset: Dataset, path: str) -> Dataset:
 
     Args:
         dataset: the data set; its items keep their codes, and the new items get the codes that follow.
-        path: CSV or Parquet file with a row for each new item; its columns are those of `metadata.Files`. Every row
+        path: CSV or Parquet file with a row for each new item; `metadata.Files` describes the columns. Every row
             must have a title; rows without an id get one.
 
     Raises:

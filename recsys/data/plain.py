@@ -126,7 +126,7 @@ def _refuse_foreign(file: Path, start: bytes) -> None:
     """Check that a file does not begin like a known format that is neither text nor Parquet.
 
     Raises:
-        UserError: the file begins like such a format, for example a spreadsheet's.
+        UserError: the file begins like such a format, for example the format of spreadsheets.
     """
     beginning = start[:64].lstrip().lower()
     kind = next((kind for magic, kind in _FOREIGN.items() if beginning.startswith(magic)), None)

@@ -142,14 +142,16 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, engine: E
 
 
 def _print_notes(name: str, *notes: str) -> None:
-    """Print the non-empty ones of the notes on a data set or a catalogue, one per line, if progress is shown."""
+    """Print notes on a data set or a catalogue, one per line, if progress is shown; empty notes are skipped."""
     if is_progress_shown():
         for note in filter(None, notes):
             print(f"{name}: {note}")
 
 
 def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
-    """Check that the source's tables of users and of items, if not empty, describe at least one that has ratings.
+    """Check that the source's table of users is empty or describes at least one user with ratings.
+
+    The table of items is checked in the same way.
 
     Raises:
         UserError: a table describes no user or item with ratings, probably because its ids are in another notation.
@@ -193,7 +195,7 @@ def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
         described: the folder to create for the items with metadata.
 
     Raises:
-        UserError: a file cannot be read, or all descriptions lack both ids and a title.
+        UserError: a file cannot be read, or no description has an id or a title.
     """
     described.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=described.parent, prefix="describing-") as scratch:
@@ -246,7 +248,7 @@ def _gathered(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]
 
 @contextmanager
 def _writing(cache_dir: Path) -> Iterator[None]:
-    """Create the cache folder; lack of disk space, memory or permission in the `with` block becomes a `UserError`."""
+    """Create the cache folder; raise a `UserError` if the `with` block lacks disk space, memory or permission."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         yield

@@ -36,8 +36,8 @@ class Report:
         users: number of users with clean ratings.
         films: number of items with clean ratings.
         films_untitled: number of items with clean ratings but without a title.
-        first_time: Unix time of the earliest clean rating in seconds, or None if the source has no times.
-        last_time: Unix time of the latest clean rating in seconds, or None if the source has no times.
+        first_time: time of the earliest clean rating, a Unix time in seconds, or None if the source has no times.
+        last_time: time of the latest clean rating, a Unix time in seconds, or None if the source has no times.
         part_names: names of the parts of the source's own partition, such as train and test; empty if there is none.
         sources: number of clean ratings, keyed by the name of the source; empty unless several sources are gathered.
         described_again: numbers of users and of items (keys `users` and `films`) that more than one gathered source
@@ -102,7 +102,7 @@ class Prepared:
         report: the report on its preparation.
         tables: table name (`ratings`, `users`, `films`) -> its Parquet file, or a folder of Parquet files, for SQL
             queries.
-        match: how much of the data set the external metadata describes; None if no external metadata was added.
+        match: numbers of items and ratings with external metadata; None if no external metadata was added.
     """
 
     dataset: Dataset
@@ -121,7 +121,7 @@ def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prep
         folder: folder of the prepared data set.
         advice: what the error message advises if the folder is damaged.
         users: range of codes of the users whose ratings are read, or None for all users. The codes and the frames of
-            users and items are still those of the whole data set.
+            users and items still cover the whole data set.
 
     Raises:
         UserError: the folder is damaged.
@@ -196,7 +196,7 @@ def load_report(folder: Path, advice: str = REMOVE) -> Report:
 
 
 def _check_counts(folder: Path, report: Report, advice: str, **found: int) -> None:
-    """Check that tables have as many rows as the report states; `found` gives the numbers of rows by table.
+    """Check that tables have as many rows as the report states; `found` maps table names to numbers of rows.
 
     Raises:
         UserError: a table has more or fewer rows.

@@ -66,7 +66,7 @@ class History:
         return replace(self._slice(self.indptr, positions), times=None)
 
     def latest(self, n: int) -> History:
-        """Return a history with the last n interactions of each row, or all of them in a row of fewer than n."""
+        """Return a history with the last n interactions of each row, or the whole row if it has fewer."""
         lengths = np.minimum(self.lengths, n)
         return select_rows(self.indptr[1:] - lengths, lengths, self)
 
@@ -177,14 +177,14 @@ class Pairs:
 
     @classmethod
     def of_history(cls, query: Query, history: History) -> Pairs:
-        """Pair each user of a query with every item in the same row of `history`; times are those of `history`."""
+        """Pair each user of a query with every item in the same row of `history`; the times come from `history`."""
         return cls(query, history.rows, history.items, history.times)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def with_past_histories(self) -> Pairs:
-        """Return the pairs with a new query of one row per pair; each row's history ends before its pair's time.
+        """Return the pairs with a query that has one row per pair, whose history ends before the time of the pair.
 
         If the pairs or the histories have no times, the histories are not shortened.
         """
@@ -196,7 +196,10 @@ class Pairs:
         return replace(self, query=past, rows=np.arange(len(self)))
 
     def between(self, start: int, stop: int) -> Pairs:
-        """Return the pairs from `start` (included) to `stop` (excluded), and only the query's rows that they span."""
+        """Return the pairs from `start` (included) to `stop` (excluded).
+
+        Their query contains only the rows from the lowest to the highest row of these pairs.
+        """
         rows, times = self.rows[start:stop], None if self.times is None else self.times[start:stop]
         first, end = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
         return Pairs(self.query.between(first, end), rows - first, self.items[start:stop], times)

@@ -15,8 +15,8 @@ SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.
 def rating_values(dataset: Dataset) -> tuple[float, ...]:
     """Return the possible values of a rating, ascending, from the lowest to the highest of the data set's scale.
 
-    The values are equally spaced. The step between them is the largest in `STEPS` of which the lowest value and all
-    ratings are multiples, or 0.5 if there is no such step.
+    The values are equally spaced. The step between them is the largest step in `STEPS` of which the lowest value
+    and all ratings are multiples; if there is no such step, it is 0.5.
     """
     low, high = dataset.scale
     in_hundredths = np.rint(100 * np.append(dataset.ratings, low)).astype(int)  # low may be unused
@@ -25,7 +25,10 @@ def rating_values(dataset: Dataset) -> tuple[float, ...]:
 
 
 def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
-    """Guess the scale (`scale_of`) from the table `raw_ratings`, ignoring rows without both ids and a finite rating."""
+    """Guess the scale of the ratings in the table `raw_ratings`; see `scale_of`.
+
+    Rows that lack an id or a finite rating are ignored.
+    """
     number = "try_cast(rating AS FLOAT)"
     sql = f"SELECT min({number}), max({number}) FROM raw_ratings "  # noqa: S608 - a constant
     sql += f"WHERE isfinite({number}) AND user_id IS NOT NULL AND movie_id IS NOT NULL"

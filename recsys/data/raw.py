@@ -48,9 +48,9 @@ class RawTable:
         archive: the zip file that contains the file, or None.
         source: if several sources are gathered, the name of the source that the file belongs to, which is stored in
             each row; otherwise None.
-        others: further files that the SELECT reads. If `query` is the text of a SELECT, `$files` in it stands for all
-            files, or `$file2`, `$file3` and so on for the further ones. In a SELECT in `sql/read`, `$NAME` stands for
-            NAME.csv.
+        others: further files that the SELECT reads. If `query` is the text of a SELECT, it refers to all files
+            as `$files`, or to the further files as `$file2`, `$file3` and so on. A SELECT in `sql/read` refers to the
+            further file NAME.csv as `$NAME`.
         omitted: text of a SELECT that counts the rows of the files that `query` leaves out; each row of its result is a
             number and the reason. It has the same parameters as `query`, and does not change the raw table. None if
             there is nothing to count.

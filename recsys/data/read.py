@@ -167,7 +167,7 @@ def _files(table: RawTable, scratch: Path) -> dict[str, Any]:
 
 
 def wanted(table: RawTable) -> Collection[str]:
-    """Return the names, as written in the file, of the columns by which its header is recognised."""
+    """Return the names, as written in the file, of the columns by which the header of the file is recognised."""
     columns = table.columns or {}
     named = (columns.get(name, name) for name in _IDENTIFYING.get(table.name, ()))
     return [name for name in named if name is not None]

@@ -70,7 +70,10 @@ def _text_ids(frame: pd.DataFrame, ids: str, code: str) -> pd.DataFrame:
 
 
 def _negatives(negatives: np.ndarray | None) -> pd.DataFrame:
-    """Return a row per negative: the codes `user` and `item`, and `place`, its column in `negatives`, from 0."""
+    """Return a data frame with a row for each item in `negatives`, an array like `Dataset.negatives`.
+
+    Its columns are the codes `user` and `item`, and `place`, the column of `negatives` that has the item, from 0.
+    """
     users, places = np.nonzero(np.empty((0, 0)) if negatives is None else negatives >= 0)
     items = np.empty(0, np.int32) if negatives is None else negatives[users, places]
     return pd.DataFrame({"user": users, "place": places, "item": items})

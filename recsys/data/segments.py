@@ -1,4 +1,4 @@
-"""Adds the segment of each user as a column of a split's data frame of users."""
+"""Adds the segment of each user (a group of similar users) as a column of a split's data frame of users."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ known.
     VALID        held out for validation
     TEST_KNOWN   history of users who are new at test; never trained on
     TEST         held out for the test
-    WITHHELD     not used: neither trained on nor in a history, and not ranked for the user
+    WITHHELD     not used: neither trained on nor in a history; its item is not ranked for the user
 
 A user's history at the test therefore contains all ratings before the test rating, including validation ratings. In
 some splits, the ratings labelled VALID or TEST become known one after another; see `recsys.data.targets`. The splitters
@@ -65,7 +65,7 @@ class Split:
     def train(self) -> Dataset:
         """Return the ratings that a model is trained on before validation.
 
-        Their fingerprint is that of the split with `/train` added.
+        The fingerprint of this data set is the fingerprint of the split followed by `/train`.
         """
         return replace(self.dataset.select(self.labels == TRAIN), fingerprint=f"{self.fingerprint}/train")
 

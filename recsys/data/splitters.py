@@ -94,7 +94,7 @@ class TimeSplitter(Splitter):
 
     Args:
         ties: order of a user's ratings with equal times: `last_row` (the source's last row is the latest) or `shuffled`
-            (a random order, which the histories that models read have too).
+            (a random order, also in the histories that models read).
         ties_seed: seed of the random order if `ties` is `shuffled`.
     """
 
@@ -122,7 +122,7 @@ class LeaveLastOut(TimeSplitter):
 
     @property
     def is_by_user(self) -> bool:
-        """See `Splitter.is_by_user`; False if ties are shuffled, which is done for all users together."""
+        """See `Splitter.is_by_user`; False if ties are shuffled, because one random draw then covers all users."""
         return self.ties == "last_row"
 
     def labels(self, dataset: Dataset) -> np.ndarray:
@@ -300,8 +300,8 @@ class ColdItems(Splitter):
         seed: seed of the draw.
         target: which of a user's held-out ratings are predicted, and from which history. `all`: all of them together,
             from all of the user's known ratings. `last`: only the last, from the known ratings that are earlier.
-            `successive`: each separately, also from the known ratings that are earlier. Use the last two for models
-            that read the order of a history.
+            `successive`: each separately, also from the known ratings that are earlier. Use `last` or
+            `successive` for models that read the order of a history.
     """
 
     valid: float = 0.1
@@ -546,11 +546,11 @@ def _draw(codes: np.ndarray, shares: tuple[float, ...], seed: int) -> list[np.nd
 
 
 def _in_turn(sizes: dict[int, np.ndarray]) -> np.ndarray:
-    """Return labels, uint8 (n,), for runs of each user's ratings: the first run gets the first label, and so on.
+    """Return labels, uint8 (n,), where each user's first ratings get the first label, the next the second, and so on.
 
     Args:
-        sizes: label -> length of each user's run with this label, int64 (n_users,), in the order of the runs; the
-            lengths add up to the user's number of ratings.
+        sizes: label -> number of each user's ratings that get this label, int64 (n_users,); labels are in the order of
+            assignment. For each user, the numbers add up to the number of the user's ratings.
     """
     n_users = len(next(iter(sizes.values())))
     return np.repeat(np.tile(np.array(list(sizes), np.uint8), n_users), np.stack(list(sizes.values()), axis=1).ravel())
@@ -564,14 +564,15 @@ def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _history_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) -> np.ndarray:
-    """Return labels, uint8 (n,), for runs of each new user's ratings, in order of time; all other ratings are TRAIN.
+    """Return labels, uint8 (n,): a new user's ratings get the labels in `sizes`, and all other ratings are TRAIN.
 
-    If the data have no times, a user's ratings are in random order.
+    The oldest ratings of a new user get the first label, the next ones the second, and so on. If the data have no
+    times, the ratings are in random order.
 
     Args:
         dataset: the data set.
-        sizes: label -> length of each user's run with this label, int64 (n_users,), in the order of the runs; 0 for
-            users who are not new.
+        sizes: label -> number of each user's ratings that get this label, int64 (n_users,); labels are in the order of
+            assignment; 0 for users who are not new.
         seed: seed of the random order.
     """
     labels = _in_turn({TRAIN: dataset.user_counts - sum(sizes.values()), **sizes})

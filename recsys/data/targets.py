@@ -1,7 +1,7 @@
 """Targets: which of the held-out ratings are predicted, and from which histories.
 
-Gusak et al., "Time to Split: Exploring Data Splitting Strategies for Offline Evaluation of Sequential Recommenders",
-RecSys 2025, compare these choices.
+These choices are compared in Gusak et al., "Time to Split: Exploring Data Splitting Strategies for Offline Evaluation
+of Sequential Recommenders", RecSys 2025.
 """
 
 from __future__ import annotations

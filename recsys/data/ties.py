@@ -1,4 +1,4 @@
-"""Ties in time: ratings of one user at the same second, whose order is that of the source's rows.
+"""Ties in time: ratings of one user at the same second, which are in the order of the source's rows.
 
 A web page on which a user rates several items may store all of these ratings at the same second, so the order of the
 rows need not be the order in which the user rated.
@@ -12,7 +12,10 @@ from recsys.data.dataset import Dataset
 
 
 def tied(dataset: Dataset) -> np.ndarray:
-    """Return whether each rating has the time of the user's previous rating, bool (n,); all False without times."""
+    """Return whether each rating has the same time as the user's previous rating, bool (n,).
+
+    All values are False if the data set has no times.
+    """
     marks = np.zeros(len(dataset), bool)
     if dataset.times is not None:
         marks[1:] = (np.diff(dataset.times) == 0) & (np.diff(dataset.users) == 0)

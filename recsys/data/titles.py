@@ -136,7 +136,7 @@ def _edit_similarities(key: str, others: list[str], length: int | None) -> np.nd
 def title_keys(titles: Sequence[str]) -> list[list[str]]:
     """Return for each title its keys, the normalised texts that are compared.
 
-    They are those of the title itself and of any alternative titles in brackets.
+    The keys are the normalised title itself and any alternative titles in brackets, also normalised.
     """
     with _connection_with_macros() as connection:
         connection.register("titles", pd.DataFrame({"title": pd.Series(titles, dtype=object)}).reset_index())

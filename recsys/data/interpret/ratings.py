@@ -158,7 +158,7 @@ def check_further(rows: Rows, label: str, columns: Mapping[str, str | None]) -> 
     """Check the cells of the optional columns `label` and `plays`.
 
     Raises:
-        UserError: a cell is not a valid label or value of plays (`_WRONG`); the message names the first such cell.
+        UserError: a cell is not a valid value of its column (see `_WRONG`); the message names the first such cell.
     """
     for name in rows.further:
         wanted, condition = _WRONG[name]

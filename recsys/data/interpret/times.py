@@ -71,9 +71,9 @@ def interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
 
 
 def _format_of_numbers(rows: Rows) -> str | None:
-    """Return the unit of numeric times, judged by most of them, or the format if they are dates written as numbers.
+    """Return the unit of numeric times, or the format if they are dates written as numbers; None for seconds.
 
-    Returns None if the times are seconds.
+    The unit is judged by the magnitude of the numbers, of which more than half must be large enough for it.
     """
     size = "abs(try_cast(time AS DOUBLE))"
     n, first, last, *n_larger = rows.select(

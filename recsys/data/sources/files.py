@@ -42,7 +42,7 @@ class Files(Source):
         films_path: file of items, or None.
         films_columns: standard column name -> column name in the file of items, where the two differ. The names are
             `movie_id`, and any of `raw.ITEM_COLUMNS` or names of your own.
-        header: names of all columns in order, for text files of ratings without a header; None if they have one. If
+        header: names of all columns in order, for text files of ratings without a header; empty if they have one. If
             `columns` maps a standard name to itself, and `header` does not contain it, the column counts as missing.
         delimiter: separator between the fields of text files of ratings.
         quote: quotation mark around fields that contain the delimiter, or "" if fields are never quoted.

@@ -73,7 +73,10 @@ class Spark(Engine):
             )
 
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return the fingerprint, which for local ratings is DuckDB's; `inputs.state` identifies remote ratings.
+        """Return the fingerprint of a source's data set.
+
+        For local ratings, it equals the fingerprint that the engine `DuckDB` returns. For remote ratings, it also
+        covers how they are read and the values of `inputs.state`.
 
         Raises:
             UserError: Spark fails, or cannot read the remote ratings.
@@ -88,7 +91,7 @@ class Spark(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean by Spark, which stores intermediate tables in the scratch folder; see `Engine.clean`.
+        """Read and clean a source by Spark, which stores intermediate tables in the scratch folder; see `Engine.clean`.
 
         Raises:
             UserError: Spark fails or cannot read the ratings, or no rating is left after cleaning.
@@ -118,7 +121,10 @@ class Spark(Engine):
         return Cleaned(content.n_rows, scale if content.has_ratings else (1.0, 1.0), dropped, tuple(read_as))
 
     def _write(self, connection: duckdb.DuckDBPyConnection, views: Tables, folder: Path) -> None:
-        """Write the ratings, with DuckDB's codes as ids, to a folder; DuckDB's table `ratings` becomes a view of it."""
+        """Write the clean ratings to a folder, and replace the table `ratings` in DuckDB by a view of this folder.
+
+        The written ratings contain the codes of users, items and parts that DuckDB assigned, instead of raw ids.
+        """
         views.send(connection, "users", 'SELECT user_id, "user" FROM users')
         views.send(connection, "films", "SELECT movie_id, item FROM films")
         views.send(connection, "parts", "FROM parts")

@@ -187,7 +187,7 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
     """Return whether the commas in a column of numbers are decimal marks.
 
     Raises:
-        UserError: the commas are not decimal marks, or it is unclear whether they separate thousands.
+        UserError: the column has commas that are not decimal marks, or that may separate thousands.
     """
     counts = (facts[f"n_{name}_{kind}"] for kind in ("commas", "thousands", "points"))
     has_commas = has_decimal_commas(located.label, name, located.reading, *counts)
@@ -198,7 +198,7 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
 
 
 def _unit(located: Located, facts: Row) -> str:
-    """Return the unit of numeric times, judged by most of them: a key of `UNITS`.
+    """Return the unit of numeric times, a key of `UNITS`, judged by the magnitude of most of the numbers.
 
     Raises:
         UserError: the numbers may be dates, such as 20041109.

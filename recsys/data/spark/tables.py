@@ -24,7 +24,7 @@ class Tables:
 
     Args:
         spark: the Spark session.
-        scratch: folder for these files, on a disk that Spark's executors and this machine share.
+        scratch: folder for the Parquet files, on a disk that Spark's executors and this machine share.
     """
 
     def __init__(self, spark: SparkSession, scratch: Path) -> None:

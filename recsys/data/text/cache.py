@@ -16,7 +16,7 @@ from recsys.places import PACKAGE
 
 
 def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None = None) -> Vectors:
-    """Fit an encoder to documents and encode these, or load the result from the cache.
+    """Fit an encoder to documents and encode the documents, or load the result from the cache.
 
     Args:
         encoder: the encoder. It is fitted in place, or its learned arrays are restored from the cache; afterwards it

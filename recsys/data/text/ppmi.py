@@ -4,7 +4,8 @@ The word vectors are learned from the documents themselves: they are the rows of
 truncated SVD of the PPMI matrix of co-occurring words (Levy and Goldberg, "Neural Word Embedding as Implicit Matrix
 Factorization", NeurIPS 2014, which shows that skip-gram with negative sampling factorises a similar matrix). In the
 average, a word of relative frequency p has the weight a / (a + p) (Arora, Liang and Ma, "A Simple but Tough-to-Beat
-Baseline for Sentence Embeddings", ICLR 2017). The paper's removal of the first principal component is omitted.
+Baseline for Sentence Embeddings", ICLR 2017). The latter paper also removes the first principal
+component; this encoder does not.
 """
 
 from __future__ import annotations
