@@ -195,9 +195,9 @@ def by_popularity_and_entropy(train: Dataset, n: int) -> list[int]:
 def by_unlikeness(train: Dataset, n: int) -> list[int]:
     """Choose n of the `N_CANDIDATES` most rated films so that they appeal to different users.
 
-    The first film is the one with the most ratings. Each further film is the candidate that is least similar to the
-    films chosen before: its largest cosine similarity to any of these, computed from mean-centred ratings, is smallest
-    (Gonzalez, "Clustering to Minimize the Maximum Intercluster Distance", Theoretical Computer Science 1985).
+    The first film is the one with the most ratings. Each further film is the candidate whose largest similarity to the
+    films chosen before is smallest (Gonzalez, "Clustering to Minimize the Maximum Intercluster Distance", Theoretical
+    Computer Science 1985). The similarity of two films is the cosine of their mean-centred ratings.
     """
     candidates = by_popularity(train, N_CANDIDATES)
     deviations = train.histories().matrix(train.n_items, train.ratings).tocsc()[:, candidates].astype(np.float64)
@@ -245,8 +245,8 @@ def tree_of_questions(model: Recommender, panel: Panel, candidates: Sequence[int
         panel: users whose answers determine the choice.
         candidates: codes of the films that can be chosen.
         n: number of questions to each user.
-        depth: depth of the tree: number of first answers on which later questions can depend. Users who gave certain
-            answers get a branch of their own only if they are at least `MIN_USERS`.
+        depth: depth of the tree: number of first answers on which later questions can depend. Users with the same first
+            answers get a branch of their own only if there are at least `MIN_USERS` of them in the panel.
     """
     orders: dict[tuple[bool, ...], Sequence[int]] = {}
 

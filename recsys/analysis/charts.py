@@ -38,13 +38,18 @@ def height_of(n_rows: int) -> float:
 
 
 def percent_ticks(axis: Axis, signed: bool = False) -> None:
-    """Label an axis of shares in percent, with ticks whose labels need no rounding."""
+    """Label an axis of shares in percent, with ticks whose labels need no rounding.
+
+    Args:
+        axis: axis to label.
+        signed: whether positive values get a plus sign.
+    """
     axis.set_major_locator(MaxNLocator("auto", steps=WHOLE_STEPS))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:{'+' if signed and share else ''}.3g}%"))
 
 
 def class_edges(values: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return round edges of at most `n_classes` classes of equal width, which together cover all values.
+    """Divide values into at most `n_classes` classes of equal width, and return the edges, which are round numbers.
 
     Args:
         values: (n,) values, ascending.

@@ -118,7 +118,11 @@ class Explainer:
         return [support and replace(support, items=support.items[:1]) for support in found]
 
     def _overlaps(self, liked: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return the Jaccard index of the traits of each liked and each recommended film: (len(liked), len(items))."""
+        """Return the Jaccard index between the traits of each liked film and those of each recommended film.
+
+        Returns:
+            float64 (len(liked), len(items)).
+        """
         rows, columns = ([{*self._traits[item]} for item in codes] for codes in (liked, items))
         return np.array([[len(row & column) / max(1, len(row | column)) for column in columns] for row in rows])
 

@@ -1,4 +1,4 @@
-"""The common style of all figures: one text column wide, with plain axes, and colours for colour-blind readers.
+"""The common style of all figures: one text column wide, plain axes, and colours that colour-blind readers can tell.
 
 The colours follow Okabe and Ito, "Color Universal Design", 2008. Figures must be created and saved within `style()`.
 """

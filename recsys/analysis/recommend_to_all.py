@@ -37,8 +37,8 @@ class ListMaker:
     Attributes:
         dataset: data set of the users and items.
         k: largest number of items per user.
-        scores: function that returns the scores of all items for the users of a query, such as `scores_of` returns. It
-            must return a new array each time, which is changed in place.
+        scores: function that maps a query to the scores of all items; see `scores_of`. It must return a new array each
+            time, since the array is changed in place.
         rank: function that turns scores into lists; see `Ranker`.
         candidates: int64 (m,) codes of the items that may be recommended, or None for all items.
     """
@@ -80,7 +80,7 @@ class ListMaker:
 
 @dataclass(frozen=True)
 class Shard:
-    """The share of the users for whom one of several processes makes lists.
+    """The users for whom one of several processes makes lists: a share of all users.
 
     All users are divided into parts of `USERS_PER_PART` users, numbered from 0. The share consists of the parts
     `number` - 1, `number` - 1 + `of`, `number` - 1 + 2 `of`, and so on.

@@ -81,7 +81,7 @@ def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
 
 
 def print_neighbours(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> None:
-    """Print a table of the films that are most similar to a film.
+    """Print a table of the films that are most similar to a given film.
 
     Args:
         dataset: data set of the films.

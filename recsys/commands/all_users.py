@@ -1,4 +1,4 @@
-"""Recommendations of a run to all of its users: `python -m recsys recommend RUN --all`."""
+"""Recommends films to all users of a run: `python -m recsys recommend RUN --all`."""
 
 from __future__ import annotations
 
@@ -119,6 +119,6 @@ def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Sco
 
 
 def _digest(directory: Path) -> str:
-    """Return the SHA-256 of the file that describes the model in a directory: a run, an export or a saved model."""
+    """Return the SHA-256 of the file that describes the model of a run, of an export or of a saved model."""
     described = "model.json" if is_saved_with_data(directory) else f"{MODEL}/model.json"
     return digest_of([directory / (DESCRIPTION if is_export(directory) else described)])

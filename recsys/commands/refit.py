@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: the run, and the options of training, comparison, schedule and feedback."""
+    """Add the command's arguments: the run, how and how often to refit it, when to serve a refit, and the store."""
     add_run(parser, "the directory of a finished run, as given to `serve`")
     parser.add_argument("--warm", action="store_true", help="continue from the weights of the run that is served")
     parser.add_argument(
@@ -104,7 +104,9 @@ def _refit(refitter: Refitter) -> None:
 
 
 def _train(config: Mapping[str, Any], directory: Path, trusted: bool) -> None:
-    """Check a config that a run stores, write it to the directory of a new run, and train this run in a child process.
+    """Train a new run in a child process, with the stored config of an earlier run.
+
+    Before the training, the config is checked and written to the directory of the new run.
 
     Args:
         config: the config, as nested plain values.

@@ -1,4 +1,4 @@
-"""The command `python -m recsys replay`: evaluates a run off-policy, by viewers' feedback on lists of other runs."""
+"""The command `python -m recsys replay`: evaluates a run off-policy, from viewers' feedback on lists of other runs."""
 
 from __future__ import annotations
 

@@ -50,12 +50,13 @@ def trained_model(directory: Path, trusted: bool, new_films: str | None = None) 
 
     Args:
         directory: directory of the run or of the saved model, or folder of the export.
-        trusted: whether the files may name classes from outside recsys and be unpickled, both of which execute code.
+        trusted: whether to import classes from outside recsys that the files name, and to unpickle files. Both can
+            execute arbitrary code.
         new_films: file of new films, which are added to the data and the model, or None; see `with_new_items`.
 
     Raises:
-        UserError: there is no model in the directory, its data have changed, or new films are given that it cannot
-            score.
+        UserError: there is no model in the directory, its data have changed, or `new_films` is given and the model
+            cannot score new films.
     """
     found = _trained_model(directory, trusted)
     if new_films is None:

@@ -62,7 +62,7 @@ def _write_study(name: str, *overrides: str) -> None:
     runs instead.
 
     Args:
-        name: name of the study, which is that of its file in configs/experiment.
+        name: name of the study; its config is `configs/experiment/<name>.yaml`.
         *overrides: config overrides that restrict the report to some runs of the study.
 
     Raises:

@@ -82,7 +82,7 @@ def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) 
         trusted: see `stored_config`.
 
     Raises:
-        UserError: an override is of a setting that a test cannot change, or the config can only be used if the run is
+        UserError: an override changes a setting that a test cannot change, or the config can only be used if the run is
             trusted.
     """
     keys = [override.partition("=")[0].lstrip("+~") for override in overrides]

@@ -187,8 +187,8 @@ def evaluate(
     Args:
         model: a fitted model.
         holdout: the held-out ratings and the users' histories.
-        protocol: the protocol, or several, that determine which items are ranked; with None, no items are ranked, and
-            only predicted ratings are measured.
+        protocol: one or several protocols, which determine the items that are ranked. With None, no items are ranked,
+            and only predicted ratings are measured.
         ks: list lengths of the accuracy metrics. Metrics beyond accuracy are computed at a single length: `LIST_LENGTH`
             or the largest k, whichever is smaller.
         batch_bytes: size of the scores of one batch of queries, in bytes; peak memory use is a few times that.
@@ -265,7 +265,7 @@ def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarray]:
-    """Split the positions of a holdout's queries into batches, with a progress bar."""
+    """Split the positions of a holdout's queries into batches; a loop over these shows a progress bar."""
     rows = np.arange(holdout.n_queries)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     from recsys.progress_bar import ProgressBar  # imports tqdm, which delays the start

@@ -1,4 +1,4 @@
-"""Sampling of negatives: items that a user has not rated."""
+"""Samples negatives, which are items that a user has not rated."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _sample_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.n
 
     Returns:
         int64 (m, n) numbers, a row for each size. If a size is less than n, its row starts with padding of -1, and all
-            numbers from 0 to size - 1 follow.
+        numbers from 0 to size - 1 follow.
     """
     sampled = np.full((len(sizes), n), -1)
     for place in range(n):

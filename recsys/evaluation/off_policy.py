@@ -6,13 +6,13 @@ weighted by 1 / propensity, and divides the sum by the number of logged lists. T
 two models rarely have a whole list in common: a click is assumed to depend on user and item, and not on the item's
 position or on the other items of the list. This is the document click model of Li, Abbasi-Yadkori, Kveton,
 Muthukrishnan, Vinay and Wen, "Offline Evaluation of Ranking Policies with Click Models", KDD 2018. The self-normalised
-estimate (SNIPS) divides by the observed sum of weights, whereas IPS divides by the expected sum. This adds a small bias
-and reduces variance (Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning", NeurIPS
-2015).
+estimate (SNIPS) divides by the observed sum of weights, whereas IPS divides by the expected sum. SNIPS therefore has a
+small bias, but less variance (Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning",
+NeurIPS 2015).
 
 Items of the evaluated model that the logging model could not have shown contribute to neither estimate. IPS implicitly
-assumes that their reward is 0, and SNIPS that it equals the mean reward of the other items. `OffPolicy.support`
-estimates the share of these other items, which the logging model could have shown.
+assumes that their reward is 0, and SNIPS that it equals the mean reward of the items that could have been shown.
+`OffPolicy.support` estimates how large a share of the evaluated model's items could have been shown.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def off_policy(shown: pd.DataFrame, n_listed: float, seed: int = 0) -> OffPolicy
     """Estimate the mean reward of an evaluated model's lists from the lists of a logging model.
 
     Args:
-        shown: a row for each item of each logged list: `list_id`, `user_id`, `propensity` (above 0, at most 1: the
-            probability with which the logging model lists the item in this situation), `reward` (0 or 1, or any number)
-            and `listed`, the probability with which the evaluated model lists the item in the same situation (0 or 1 if
-            the model is deterministic).
+        shown: a row for each item of each logged list: `list_id`, `user_id`, `propensity` (the probability, above 0 and
+            at most 1, with which the logging model put the item on the list), `reward` (0 or 1, or any other number)
+            and `listed` (the probability with which the evaluated model lists the item in the same situation, which is
+            0 or 1 if the model is deterministic).
         n_listed: mean number of items in a list of the evaluated model.
         seed: seed of the bootstrap.
     """

@@ -40,7 +40,10 @@ class Protocol(ABC):
 
 @dataclass(frozen=True)
 class FullRanking(Protocol):
-    """Ranks all items that the user has not rated or, if the holdout has `candidates`, only those among them."""
+    """Ranks a user's held-out items among all items that the user has not rated.
+
+    If the holdout has `candidates`, only these items are ranked.
+    """
 
     def suffix(self, holdout: Holdout) -> str:
         """See `Protocol.suffix`."""
@@ -118,7 +121,7 @@ class SeveralProtocols:
     """Several protocols that are applied to the same scores; `Evaluation.top` has the lists of the first protocol.
 
     Args:
-        protocols: the protocols by name; the names have no effect.
+        protocols: the protocols, keyed by arbitrary names.
     """
 
     protocols: Mapping[str, Protocol]

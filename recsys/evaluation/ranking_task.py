@@ -91,8 +91,8 @@ class RankingTask:
     def measurements(self) -> Measurements:
         """Return the metrics of all measured queries.
 
-        If several processes evaluate together, all must call this, once. The first process then returns the metrics of
-        all processes' queries, and each other process those of its own queries.
+        If several processes evaluate together, every process must call this exactly once. The first process returns the
+        metrics of the queries of all processes, and each other process only those of its own queries.
         """
         shard = self.holdout.known.shard
         if shard is not None:
@@ -142,7 +142,7 @@ def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[st
 
 
 def _per_rating(ranks: np.ndarray, ks: Sequence[int]) -> pd.DataFrame:
-    """Compute for each held-out item, at each k, whether it is in the top k (`recall@k`), and its gain (`dcg@k`).
+    """Compute, for each held-out item and each k, whether it is in the top k (`recall@k`) and its gain (`dcg@k`).
 
     Args:
         ranks: int64 (n,) rank of each held-out item in its list, from 1; 0 if the item is not listed.

@@ -128,7 +128,7 @@ class Reranker(ABC):
 
 
 def ranker(reranker: Reranker | None, model: Scorer, dataset: Dataset) -> Ranker:
-    """Return the function that turns a fitted model's scores into lists: reordered or, if `reranker` is None, not."""
+    """Return the function that turns a fitted model's scores into lists, reordered unless `reranker` is None."""
     return rank_by_score if reranker is None else reranker.ranker(model, dataset)
 
 

@@ -118,7 +118,7 @@ def resampled_means(values: Mapping[str, UserMetrics], seed: int = 0) -> dict[st
     seeds get the same weight in this split.
 
     Args:
-        values: a metric of each user, by model; NaN or missing for users who were not tested.
+        values: a metric, keyed by the name of the model; users who were not tested have NaN or are missing.
         seed: seed of the bootstrap.
 
     Returns:
@@ -144,7 +144,7 @@ def resampled_means(values: Mapping[str, UserMetrics], seed: int = 0) -> dict[st
 
 
 def _tested(values: UserMetrics) -> pd.MultiIndex:
-    """Return the pairs of split and user on which a model was tested with some seed."""
+    """Return the pairs of split and user on which a model was tested with at least one seed."""
     return _seed_means(values).index  # type: ignore[return-value]
 
 

@@ -1,4 +1,7 @@
-"""Averages of metrics over slices, which are groups of queries by user, or groups of held-out ratings by item."""
+"""Averages of metrics over slices, which are groups of queries by user or of held-out ratings by item.
+
+Users are grouped by properties such as age, and items by properties such as genre.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads history files: the films in them, by date from the oldest, with their years, ratings and ids."""
+"""Reads the films in history files, with their years, ratings and ids, sorted by date from the oldest."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _liking(text: str, scale: tuple[float, float], unrated_is_seen: bool) -> tup
 
 
 def _scale(ratings: Sequence[str]) -> tuple[float, float]:
-    """Infer the scale of ratings: from 0 to 5, 10 or 100, whichever is the first that includes the highest rating."""
+    """Infer the scale of ratings: the smallest of 0 to 5, 0 to 10 and 0 to 100 that includes all ratings."""
     highest = max((value for text in ratings if not math.isnan(value := _float(text))), default=0.0)
     return 0.0, next((end for end in _HIGHEST if highest <= end), _HIGHEST[-1])
 

@@ -1,9 +1,9 @@
 """The formats of histories that users export from Letterboxd, IMDb, Netflix and other services.
 
-A format is recognised by the columns of a file. The columns below follow the documentation of the services and examples
-that users have published; they were not tested on real exports. Names of columns are compared in lower case, with
-spaces in place of underscores and hyphens. A JSON record is read as a row, and its nested fields as columns such as
-`movie.title`.
+A format is recognised by the columns of a file. The formats below follow the documentation of the services and examples
+that users have published; the formats were not tested on real exports. Names of columns are compared in lower case,
+with spaces in place of underscores and hyphens. A JSON record is read as a row, and its nested fields as columns such
+as `movie.title`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Matches the films of a history with those of a data set: by id, else by title and year.
 
 A film of a history is matched with at most one film of the data. If several films of the data match it equally well, it
-is ambiguous and stays unmatched. Two films whose ids in the same database differ are different, whatever their titles
-are.
+is ambiguous and stays unmatched. Films that have different ids in the same database, such as IMDb, are never matched,
+whatever their titles are.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class UnmatchedFilm:
     Attributes:
         name: title and year of the film in the history file.
         reason: why the film is not used.
-        candidates: the films of the data that match equally well if the film is ambiguous, or the matched film if a
-            viewer rejected the match; else empty.
+        candidates: for an ambiguous film, all films of the data that match it equally well; for a film whose match a
+            viewer rejected, the rejected match; else empty.
     """
 
     name: str

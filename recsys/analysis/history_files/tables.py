@@ -1,6 +1,7 @@
-"""Reads delimited text, JSON, and zip archives of such files as tables of text, up to certain sizes.
+"""Reads delimited text, JSON, and zip archives of such files as tables of text.
 
-Uploaded files are not trusted: nothing is unpacked to disk, and the sizes that an archive declares are not relied on.
+Uploaded files are not trusted: files that are too large are refused, nothing is unpacked to disk, and the sizes that an
+archive declares are not relied on.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def read_tables(name: str, content: bytes) -> list[Table]:
 
 
 def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file in an archive that may be a history."""
+    """Yield the name and content of those files in an archive that may be histories."""
     left = MAX_UNPACKED
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:

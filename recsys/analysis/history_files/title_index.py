@@ -190,7 +190,7 @@ def plainer_title(title: str) -> str:
 
 
 def _names(title: str) -> list[str]:
-    """Return the names by which a film of the data is known: its title and, for an episode, the parts of its title."""
+    """Return the names by which a film is known: its title and, for "A: Episode V - B", also "A" and "B"."""
     match = _EPISODE.fullmatch(title)
     return [title, *match.groups()] if match else [title]
 

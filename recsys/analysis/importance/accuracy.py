@@ -17,7 +17,7 @@ QUARTERS = ("narrowest quarter", "second quarter", "third quarter", "widest quar
 
 
 def calibration(sample: Sample) -> pd.DataFrame:
-    """Compare mean predicted and mean actual ratings, for each tenth of the ratings in the order of predictions.
+    """Compare mean predicted and mean actual ratings for each tenth of the ratings, sorted by prediction.
 
     Returns:
         A row for each tenth, the lowest predictions first: the means `predicted` and `actual` in stars, and `margin`,
@@ -29,7 +29,7 @@ def calibration(sample: Sample) -> pd.DataFrame:
 
 
 def errors(sample: Sample) -> pd.DataFrame:
-    """Compute the error of predictions by how many ratings of the user, and of the film, were known.
+    """Compute the error of predictions in bands, by the number of known ratings of the user or of the film.
 
     Returns:
         A row for each `band` of numbers of known ratings, for each `kind` (`user`, `film`): the root mean squared error

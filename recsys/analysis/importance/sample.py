@@ -1,4 +1,4 @@
-"""The sample of test ratings on which a tree ensemble is inspected, with their features and the model's predictions."""
+"""Draws the sample of test ratings on which a tree ensemble is inspected, with features and predictions."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def with_segments(split: Split, run: Path) -> Split:
 
 
 def _as_json(profile: Profile) -> dict[str, Any]:
-    """Return a profile with the keys of segments.json; there, the mean of a trait over all users is `everybody`."""
+    """Return a profile with the keys of segments.json, in which `Distinction.overall` is called `everybody`."""
     described = asdict(profile)
     for distinction in described["distinctions"]:
         distinction["everybody"] = distinction.pop("overall")

@@ -58,7 +58,7 @@ def summarize_filling(rows: pd.DataFrame) -> str:
 
 
 def draw_concentration(rows: pd.DataFrame) -> Figure:
-    """Draw which share of the ratings goes to which share of the most rated films (a Lorenz curve)."""
+    """Draw the cumulative share of ratings over the share of films, sorted from the most rated (a Lorenz curve)."""
     fig, ax = figures.subplots(3.6, grid="both")
     films, ratings = _lorenz_curve(rows)
     ax.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=DASHED)
@@ -78,7 +78,7 @@ def draw_concentration(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_concentration(rows: pd.DataFrame) -> str:
-    """State which share of the ratings the most rated tenth of films has, and which share of films has half of them."""
+    """State the share of ratings on the most rated 10% of films, and the share of films with half of all ratings."""
     tenth = np.interp(0.1, *_lorenz_curve(rows))
     half = rows.loc[rows["ratings"] >= 0.5, "films"].min()
     return (
@@ -88,12 +88,12 @@ def summarize_concentration(rows: pd.DataFrame) -> str:
 
 
 def draw_tail(rows: pd.DataFrame) -> Figure:
-    """Draw the share of films with at least a given number of ratings."""
+    """Draw a curve: for each number of ratings, the share of films that have at least this number."""
     return _draw_shares(rows, "ratings", "share of films with at least this number")
 
 
 def summarize_tail(rows: pd.DataFrame) -> str:
-    """State the median number of ratings per film, the share of films with few ratings, and the largest number."""
+    """State the median and the largest number of ratings per film, and the share of films with few ratings."""
     few = 1 - rows.loc[rows["n"] >= MIN_SIZE, "share"].max() if rows["n"].max() >= MIN_SIZE else 1.0
     n_films, most = rows["films"].sum(), rows["n"].max()
     return (
@@ -103,7 +103,7 @@ def summarize_tail(rows: pd.DataFrame) -> str:
 
 
 def draw_activity(rows: pd.DataFrame) -> Figure:
-    """Draw the share of users who rated at least a given number of films."""
+    """Draw a curve: for each number of films, the share of users who rated at least this number."""
     return _draw_shares(rows, "films rated", "share of users with at least this number")
 
 
@@ -124,7 +124,7 @@ def _lorenz_curve(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _median(rows: pd.DataFrame) -> int:
-    """Return the largest count that at least half of the films or users reach."""
+    """Return the median: the largest number of ratings that at least half of the films, or of the users, have."""
     return int(rows.loc[rows["share"] >= 0.5, "n"].max())
 
 

@@ -67,11 +67,11 @@ def summarize_divisive(rows: pd.DataFrame) -> str:
 
 
 def _count_by_class(stars: Mapping[float, int], classes: Mapping[float, str]) -> Counter[str]:
-    """Sum a film's numbers of ratings over the numbers of stars in each class.
+    """Return the number of a film's ratings in each class.
 
     Args:
-        stars: number of the film's ratings with each number of stars.
-        classes: label of the class of each number of stars; see `star_classes`.
+        stars: number of the film's ratings, keyed by the number of stars.
+        classes: label of the class to which each number of stars belongs; see `star_classes`.
     """
     counts: Counter[str] = Counter()
     for rating, n in stars.items():

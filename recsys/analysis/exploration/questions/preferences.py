@@ -68,10 +68,10 @@ def summarize_favourites(rows: pd.DataFrame) -> str:
 
 
 def _lifts(rows: pd.DataFrame) -> pd.Series:
-    """Return by how much a genre's share of a group's ratings exceeds its share of other users' ratings, relatively.
+    """Return the lift of each row, which is a group and a genre.
 
-    Each row is one group and genre. The lift is 0.5 if the group's share is half as large again as that of other users,
-    and negative if it is smaller; it is NaN if the difference may be due to chance.
+    The lift is the relative difference between the genre's share of the group's ratings and its share of other users'
+    ratings. It is NaN if the difference may be due to chance.
     """
     difference = rows["share"] - rows["share_else"]
     return (difference / rows["share_else"]).where(difference.abs() > joint_margins(rows["error"]))

@@ -1,8 +1,8 @@
 """Questions of the exploratory report: the data that a question requires, its figure, and its finding as text.
 
-The numbers come from a SELECT statement in `sql/`, usually in a file named after the question. Its result is the data
-frame `rows` that the question's functions get. Findings are worded so that they hold for any data set: a difference is
-reported only if chance does not explain it.
+The numbers come from a SELECT statement in `sql/`, usually in a file named after the question. Its result is passed to
+the question's functions as the data frame `rows`. Findings are worded so that they hold for any data set: a difference
+is reported only if chance does not explain it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ from scipy.stats import norm
 
 
 def joint_margins(errors: pd.Series) -> pd.Series:
-    """Return half widths of intervals that all cover their true values at once with 95% confidence (Bonferroni).
+    """Return half widths of confidence intervals that jointly have a level of 95% (Bonferroni).
+
+    With 95% confidence, all of the intervals contain the true values that are estimated.
 
     Args:
         errors: standard error of each estimate, clustered by user or by film, since the ratings of one user or one film

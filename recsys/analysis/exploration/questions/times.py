@@ -31,7 +31,7 @@ def draw_months(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_months(rows: pd.DataFrame) -> str:
-    """State the dates of the first and the last rating, and the shares of the busiest month in the ratings and days."""
+    """State the dates of the first and last rating, and which shares of ratings and of days the busiest month has."""
     busiest = row_of_largest(rows, rows["n"])
     days = pd.date_range(busiest["first"].normalize(), busiest["last"].normalize())
     even = float((days.to_period("M") == busiest["month"].to_period("M")).mean())
@@ -57,7 +57,7 @@ def draw_weekdays(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_weekdays(rows: pd.DataFrame) -> str:
-    """Name the days of the week whose numbers of ratings differ from an even share by more than chance explains."""
+    """Name the days of the week with more or fewer ratings than the average day, by more than chance explains."""
     lifts, margins = _lifts(rows["share"], rows["even"], rows["error"])
     names = [DAYS[weekday - 1] for weekday in rows["weekday"]]
     return _summarize_lifts("day of the week", "on the average day", names, lifts, margins)
@@ -78,7 +78,7 @@ def draw_hours(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_hours(rows: pd.DataFrame) -> str:
-    """Name the hours of the day whose numbers of ratings differ from an even share by more than chance explains."""
+    """Name the hours of the day with more or fewer ratings than the average hour, by more than chance explains."""
     hours = rows.drop_duplicates("hour")
     lifts, margins = _lifts(hours["hour_share"], hours["even"], hours["error"])
     names = [f"{hour}:00" for hour in hours["hour"]]
@@ -97,7 +97,7 @@ def draw_drift(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_drift(rows: pd.DataFrame) -> str:
-    """State by how much ratings change along a linear trend over time, and whether that is negligible or chance."""
+    """State the change of ratings along a linear trend, and whether it is negligible or may be due to chance."""
     change, margin = rows["change"].iloc[0], norm.ppf(0.975) * rows["change_error"].iloc[0]
     direction = "rises" if change > 0 else "falls"
     trend = (
@@ -123,7 +123,7 @@ def _lifts(shares: pd.Series, even: pd.Series, errors: pd.Series) -> tuple[pd.Se
 
 
 def _summarize_lifts(period: str, average: str, names: list[str], lifts: pd.Series, margins: pd.Series) -> str:
-    """Name the periods whose numbers of ratings differ from that of an average period by more than chance explains.
+    """Name the periods with more or fewer ratings than the average period, by more than chance explains.
 
     Args:
         period: what a period is called, such as "day of the week".
