@@ -265,7 +265,7 @@ def tree_of_questions(model: Recommender, panel: Panel, candidates: Sequence[int
 
 
 def _best(model: Recommender, panel: Panel, earlier: Sequence[int], candidates: Sequence[int]) -> int:
-    """Return the candidate with which one more question raises the mean NDCG@10 of a panel's users the most."""
+    """Return the candidate film about which one more question raises the mean NDCG@10 of a panel's users the most."""
     before = np.tile(np.array(earlier, np.int64), (len(panel.users), 1))
     quality = list_quality(model, panel.answered(before)[1], panel.relevant)
     rows, columns = np.nonzero(~np.isnan(panel.answers[:, candidates]))  # "not seen" changes no list

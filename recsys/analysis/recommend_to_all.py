@@ -26,7 +26,7 @@ SCORES_PER_BATCH = 1 << 23  # bounds memory, while matrix products are large eno
 USERS_PER_PART = 1 << 13
 SETTINGS = "recommendations.json"  # settings with which the files of a folder were made
 
-# Of B users -> float32 (B, n_items), -inf at items that are not ranked; an array that the caller may change.
+# query of B users -> float32 (B, n_items) scores, -inf at items that are not ranked; the caller may change the array
 Scores = Callable[[Query], np.ndarray]
 
 
@@ -123,8 +123,8 @@ def recommend_to_all(model: Scorer, dataset: Dataset, k: int, rank: Ranker = ran
 def scores_of(model: Scorer) -> Scores:
     """Return a function that maps a query of B users to a new array with the scores of all items, (B, n_items) float32.
 
-    Up to rounding, the scores are those of `model.score`, so they include items that the user has already seen. If the
-    model is a `ScoresByProducts`, the function is faster than `model.score`.
+    Up to rounding, the scores are those of `model.score`, so items that the user has already seen are scored as well.
+    If the model is a `ScoresByProducts`, the function is faster than `model.score`.
 
     Args:
         model: a fitted model.

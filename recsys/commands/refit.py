@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: the run, how and how often to refit it, when to serve a refit, and the store."""
+    """Add the command's arguments: the run, how and how often to refit it, when to serve a refit, and `--store`."""
     add_run(parser, "the directory of a finished run, as given to `serve`")
     parser.add_argument("--warm", action="store_true", help="continue from the weights of the run that is served")
     parser.add_argument(
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Refit once or repeatedly, or roll back to the run that was served before the last promotion.
+    """Refit once or repeatedly, or serve again the run that was served before a refit last took its place.
 
     Raises:
         UserError: the run or the store cannot be read, another refit of the run is in progress, a refit without

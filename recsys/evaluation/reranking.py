@@ -176,7 +176,7 @@ class MaximalMarginalRelevance(Reranker):
 
 @dataclass(frozen=True)
 class Calibrated(Reranker):
-    """Lists genres in the proportions of the user's history.
+    """Lists items whose genres have similar proportions as in the user's history.
 
     The cost of an item is the divergence between the genres of the history and those of the list with this item: Steck,
     "Calibrated Recommendations", RecSys 2018. For the equation see `recsys.metrics.beyond_accuracy.miscalibration`. All

@@ -1,10 +1,10 @@
 """Paired comparison of two models by a crossed bootstrap over three random factors: users, splits and seeds.
 
 Users, splits and seeds are resampled independently of each other. The metric of one user on one split with one seed is
-weighted by how often the user, the split and the seed were drawn, as the product of these three numbers (Owen, "The
-Pigeonhole Bootstrap", AOAS 2007). Intervals therefore generalise to other users, splits and seeds, if several of each
-were tested. Of n users, splits or seeds, n - 1 are drawn with replacement. This makes the variance of a mean unbiased
-even if n is small, as for three seeds (Rao and Wu, "Resampling Inference with Complex Survey Data", JASA 1988).
+weighted by the product of three numbers: how often the user, the split and the seed were drawn (Owen, "The Pigeonhole
+Bootstrap", AOAS 2007). Intervals therefore generalise to other users, splits and seeds, if several of each were tested.
+Of n users, splits or seeds, n - 1 are drawn with replacement. This makes the variance of a mean unbiased even if n is
+small, as for three seeds (Rao and Wu, "Resampling Inference with Complex Survey Data", JASA 1988).
 Intervals are still too narrow if there are only two to five seeds or splits, and these vary more than the users do:
 when two equally good models with three seeds were simulated repeatedly, a fifth of the p-values were below 5%.
 

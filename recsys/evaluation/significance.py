@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 SIGNIFICANT = 0.05  # adjusted p-values below this are significant
-_ROUNDING = 1e-12  # differences of two metrics, which are of the order of 1 or above, vary by less through rounding
+_ROUNDING = 1e-12  # smaller variations of differences are due to rounding; metrics are of the order of 1 or above
 
 
 def effect_size(differences: np.ndarray) -> float:

@@ -169,7 +169,7 @@ class HistoryMatcher:
         return MatchedFilm(item, self.rating(entry.liking), entry.liking is not None, entry.name, way)
 
     def _may_be(self, entry: Entry, item: int) -> bool:
-        """Return whether the ids of an entry allow it to be a given film of the data: no id that both have differs."""
+        """Return False if an entry and a film of the data have different ids in the same database, else True."""
         own = {field: getattr(entry, field) for field in IDS}
         return all(own[field] is None or ids.get(item, own[field]) == own[field] for field, ids in self._ids.items())
 

@@ -53,8 +53,8 @@ class Table:
 def read_tables(name: str, content: bytes) -> list[Table]:
     """Read a file as a table or, if it is a zip archive, its text files as tables, in the order of their paths.
 
-    A file of an archive is left out if its name does not have one of the endings in `TEXT`, or if its name without the
-    ending, or one of its folders, is in `NO_HISTORIES`, such as `watchlist.csv`.
+    In an archive, only files with an ending in `TEXT` are read. Files whose name (without the ending) or folder is in
+    `NO_HISTORIES`, such as `watchlist.csv`, are left out.
 
     Args:
         name: name of the file, for error messages and the table; the tables of an archive are named after its files.

@@ -41,8 +41,8 @@ class Sample:
         ratings: float32 (m,) the ratings, in stars.
         predicted: float32 (m,) predicted ratings in stars, clipped to the scale.
         intervals: prediction intervals of the ratings, or None if the model computes none.
-        bands: two groupings of the ratings into bands, (m,) each: by how many ratings of the user (key `user`) and of
-            the film (key `film`) were known.
+        bands: the ratings grouped into bands in two ways, (m,) each: by the number of known ratings of the user (key
+            `user`), and by the number of known ratings of the film (key `film`).
         scale: lowest and highest possible rating in stars.
     """
 

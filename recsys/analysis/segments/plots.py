@@ -61,7 +61,7 @@ def project(points: np.ndarray, method: str, seed: int) -> np.ndarray:
 
 
 def plot_map(points: np.ndarray, labels: np.ndarray, method: str, seed: int) -> Figure:
-    """Draw users as dots in two dimensions, coloured by segment; the number of a segment is at its users' median.
+    """Draw users as dots in two dimensions, coloured by segment; each segment's number is at the median of its dots.
 
     Args:
         points: (n, d) points that represent the users.

@@ -58,9 +58,9 @@ class SegmentStudy:
 
     Attributes:
         segments: the clustering method and its settings.
-        space: what the points that represent users are: `embeddings` for the directions of the model's user embeddings,
-            or `ratings` for the users' rating profiles. None means embeddings if the model learns user embeddings, else
-            rating profiles.
+        space: how users are represented as points: `embeddings` for the directions of the model's user embeddings, or
+            `ratings` for the users' rating profiles. None stands for `embeddings` if the model learns user embeddings,
+            else for `ratings`.
         map: projection with which the map of users is drawn: `pca`, or `tsne` (van der Maaten and Hinton, "Visualizing
             Data using t-SNE", JMLR 2008).
         max_k: largest number of segments for which quality measures are computed; the smallest is 2. Numbers above half

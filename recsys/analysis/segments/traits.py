@@ -129,7 +129,7 @@ def _name(traits: Sequence[Trait], effects: np.ndarray, n_others: int) -> str:
     Args:
         traits: traits of users.
         effects: float64 (n_traits,) effect of each trait in the segment.
-        n_others: largest number of traits in the name that are not tastes; the name can have one taste more.
+        n_others: largest number of traits other than tastes in the name. The largest number of tastes is one more.
     """
     strongest = [t for t in np.argsort(-np.abs(effects), kind="stable") if abs(effects[t]) >= MIN_EFFECT]
     words = [(traits[t].is_taste, traits[t].more if effects[t] > 0 else traits[t].less) for t in strongest]

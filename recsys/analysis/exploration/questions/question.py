@@ -33,7 +33,7 @@ REQUIREMENTS = {
 }
 
 
-# Requirements that include another one; where the data lack both, only the included one is a reason.
+# Requirements that include another requirement; if the data meet neither, only the included one is given as the reason.
 INCLUDED = {"hours": "times", "gender": "people", "age": "people", "occupation": "people"}
 
 
