@@ -1,10 +1,10 @@
 """Strategies that choose the first films to ask a new user about, and a simulation that compares them.
 
-A strategy asks one question after another, "have you seen this film, and how do you rate it?", and "not seen" is an
-answer too. In the simulation, a random half of each user's ratings answers the questions, and the lists that a model
-recommends given the answers are evaluated on the other half. Such strategies are compared by Rashid et al., "Getting to
-Know You: Learning New User Preferences in Recommender Systems", IUI 2002; trees of questions are those of Golbandi,
-Koren and Lempel, "Adaptive Bootstrapping of Recommender Systems Using Decision Trees", WSDM 2011.
+A strategy asks one question after another: "Have you seen this film, and how do you rate it?" "Not seen" is an answer
+too. The simulation uses a random half of each user's ratings as the answers. From these, a model recommends a list,
+which is evaluated on the other half. Rashid et al. compare such strategies in "Getting to Know You: Learning New User
+Preferences in Recommender Systems", IUI 2002. Trees of questions are due to Golbandi, Koren and Lempel, "Adaptive
+Bootstrapping of Recommender Systems Using Decision Trees", WSDM 2011.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ BATCH_SIZE = 1024  # number of users whose lists are measured at a time
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Users who answer questions.
+    """Users whose known ratings simulate answers to questions about films.
 
     Attributes:
         users: int64 (B,) user codes.
-        answers: float32 (B, n_items) ratings, NaN where a user has not seen the film.
-        relevant: the held-out ratings, B rows.
-        times: int64 (B,) Unix times in seconds at which the users answer, or None.
+        answers: float32 (B, n_items) answer of each user about each film: the rating, or NaN for "not seen".
+        relevant: the users' held-out ratings, B rows, on which recommendations are evaluated.
+        times: int64 (B,) Unix times in seconds at which the users answer, or None if the ratings have no times.
     """
 
     users: np.ndarray
@@ -46,9 +46,9 @@ class Panel:
 
     @classmethod
     def draw(cls, ratings: Dataset, seed: int = 0) -> Panel:
-        """Draw a random half of each user's ratings, rounded down, as answers, and hold out the others.
+        """Draw a random half of each user's ratings, rounded down, as the answers, and hold out the other ratings.
 
-        The users answer at the times of their first ratings.
+        Each user answers at the time of the user's first rating.
 
         Args:
             ratings: all ratings of the users; users with one rating are left out.
@@ -66,16 +66,19 @@ class Panel:
         return cls(users, matrix, ratings.select(~answers).history(users), times)
 
     def select(self, rows: np.ndarray) -> Panel:
-        """Return a panel of some of the users, given by their positions."""
+        """Return a panel of only some of the users, given by their positions in this panel, int64 (m,)."""
         times = None if self.times is None else self.times[rows]
         return Panel(self.users[rows], self.answers[rows], self.relevant.select(rows), times)
 
     def answered(self, items: np.ndarray) -> tuple[np.ndarray, Query]:
-        """Return the answers to t questions about items, int64 (B, t), a row for each user.
+        """Return each user's answers to t questions.
+
+        Args:
+            items: int64 (B, t) codes of the films in the t questions to each user, in the order of the questions.
 
         Returns:
-            bool (B, t), True where the user has seen the item; and a query whose histories are the ratings of these
-            items, in the order of the questions.
+            bool (B, t), True where the user has seen the film; and a query whose histories are the users' ratings of
+            the films that they have seen, in the order of the questions.
         """
         ratings = np.take_along_axis(self.answers, items, axis=1)
         seen = ~np.isnan(ratings)
@@ -85,11 +88,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Questions:
-    """A strategy, which chooses the film of the next question given the answers so far.
+    """A strategy that chooses the film of the next question, given a user's answers so far.
 
     Attributes:
-        orders: first answers of a user (True is "seen") -> the films of the questions after these answers, in order.
-            For a user, the longest key with which the user's answers begin applies; the key () applies from the start.
+        orders: lists of films, keyed by the answers to the first questions (True is "seen"). After the answers of a
+            key, the next questions are about the films in its list, in order. If a user's answers begin with several
+            keys, the longest of these applies. The key () applies from the first question.
     """
 
     orders: Mapping[tuple[bool, ...], Sequence[int]]
@@ -100,10 +104,13 @@ class Questions:
         return cls({(): items})
 
     def next(self, seen: np.ndarray) -> np.ndarray:
-        """Return the film of the next question to each user, int64 (B,), given the answers so far, bool (B, t).
+        """Return the film that the next question to each user is about, int64 (B,).
+
+        Args:
+            seen: bool (B, t) answers of the users so far, True for "seen".
 
         Raises:
-            IndexError: the order that applies to a user has no further film.
+            IndexError: the list of films that applies to a user has no further film.
         """
         return np.array([self._after(tuple(answers)) for answers in seen.tolist()], np.int64)
 
@@ -113,12 +120,12 @@ class Questions:
 
 
 def list_quality(model: Recommender, query: Query, relevant: History) -> np.ndarray:
-    """Return the NDCG@10 of the list for each user of a query, float64 (B,).
+    """Return the NDCG@10 of the list that a model recommends to each user of a query, float64 (B,).
 
     Args:
         model: fitted model.
-        query: B users; films in their histories are not recommended.
-        relevant: the held-out ratings, B rows; every film in them is relevant.
+        query: B users with their histories; films in the histories are not recommended.
+        relevant: the users' held-out ratings, B rows; all held-out films count as relevant, whatever their rating.
     """
     values = [np.empty(0)]
     for start in range(0, len(query), BATCH_SIZE):
@@ -129,11 +136,11 @@ def list_quality(model: Recommender, query: Query, relevant: History) -> np.ndar
 
 
 def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ask the users of a panel n questions.
+    """Simulate n questions to each user of a panel, and evaluate the lists that a model recommends after each.
 
     Returns:
-        The NDCG@10 of each user's list after 0 to n questions, float64 (n + 1, B), and the number of films in these
-        questions that each user has seen, int64 (n + 1, B).
+        The NDCG@10 of each user's list after 0, 1, ..., n questions, float64 (n + 1, B); and how many of the films in
+        these questions each user has seen, int64 (n + 1, B).
     """
     items = np.empty((len(panel.users), 0), np.int64)
     quality, n_seen = [], []
@@ -147,10 +154,11 @@ def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> 
 
 
 def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
-    """Choose the films of the first n questions to new viewers of a page, and return their codes in order.
+    """Choose the films that the web page asks a new viewer about first, and return their n codes in order.
 
-    They are chosen among the most rated films with a title, or among all films if none has a title: by expected gain
-    for users of the data, or by popularity if that would take too long or the model does not score new users.
+    The films are chosen among the most rated films that have a title or, if no film has a title, among the most rated
+    films. They are chosen by the expected gain for users of the data. If that would take too long, or the model does
+    not score new users, they are chosen by popularity.
     """
     has_title = dataset.item_frame["title"].notna().to_numpy()
     candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item] or not has_title.any()]
@@ -160,21 +168,21 @@ def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
 
 
 def panel_of_trained(train: Dataset, n: int, seed: int = 0) -> Panel:
-    """Return a panel of at most n users of the training data, drawn from those with at least the median of ratings."""
+    """Return a panel of at most n random users of the training data who have at least the median number of ratings."""
     active = np.flatnonzero(train.user_counts >= np.median(train.user_counts[train.user_counts > 0]))
     drawn = np.random.default_rng(seed).permutation(active)[:n]
     return Panel.draw(train.select(np.isin(train.users, drawn)), seed)
 
 
 def by_popularity(train: Dataset, n: int) -> list[int]:
-    """Return the n films with the most ratings; fewer if fewer have ratings."""
+    """Return the codes of the n most rated films, the most rated first; films without ratings are left out."""
     return _largest(train.item_counts, n)
 
 
 def by_popularity_and_entropy(train: Dataset, n: int) -> list[int]:
     """Return the n films with the largest product of log popularity and entropy of their ratings (Rashid et al.).
 
-    Films for which it is 0, since their ratings are all equal, are left out.
+    Films whose ratings are all equal are left out, since the product is 0 for them.
     """
     values, codes = np.unique(train.ratings, return_inverse=True)
     cells = train.items.astype(np.int64) * len(values) + codes
@@ -187,9 +195,9 @@ def by_popularity_and_entropy(train: Dataset, n: int) -> list[int]:
 def by_unlikeness(train: Dataset, n: int) -> list[int]:
     """Choose n of the `N_CANDIDATES` most rated films so that they appeal to different users.
 
-    The first film is the one with the most ratings. Each further one is the candidate whose mean-centred ratings have
-    the smallest maximum similarity to those of the films chosen before (Gonzalez, "Clustering to Minimize the Maximum
-    Intercluster Distance", Theoretical Computer Science 1985).
+    The first film is the one with the most ratings. Each further film is the candidate whose largest similarity to the
+    films chosen before is smallest (Gonzalez, "Clustering to Minimize the Maximum Intercluster Distance", Theoretical
+    Computer Science 1985). The similarity of two films is the cosine of their mean-centred ratings.
     """
     candidates = by_popularity(train, N_CANDIDATES)
     deviations = train.histories().matrix(train.n_items, train.ratings).tocsc()[:, candidates].astype(np.float64)
@@ -211,17 +219,17 @@ def by_unlikeness(train: Dataset, n: int) -> list[int]:
 def by_expected_gain(
     model: Recommender, panel: Panel, candidates: Sequence[int], n: int, earlier: Sequence[int] = ()
 ) -> list[int]:
-    """Choose n films one by one, each of which improves the lists of a panel's users the most, on average.
+    """Choose n films one by one, each time the film whose answers most improve the lists of a panel's users on average.
 
     Args:
-        model: model that makes the lists.
+        model: model that recommends the lists.
         panel: users whose answers determine the choice.
-        candidates: films that can be in a question.
-        n: number of films.
-        earlier: films of earlier questions.
+        candidates: codes of the films that can be chosen.
+        n: number of films to choose.
+        earlier: codes of the films of earlier questions.
 
     Returns:
-        The codes of the films, in the order of the choice; fewer if there are fewer candidates.
+        The codes of the chosen films, in the order of the choice; fewer than n if there are fewer candidates.
     """
     chosen = list(earlier)
     while len(chosen) < len(earlier) + min(n, len(candidates)):
@@ -233,11 +241,12 @@ def tree_of_questions(model: Recommender, panel: Panel, candidates: Sequence[int
     """Choose films as `by_expected_gain` does, separately for users who gave different answers: a tree of questions.
 
     Args:
-        model: model that makes the lists.
+        model: model that recommends the lists.
         panel: users whose answers determine the choice.
-        candidates: films that can be in a question.
+        candidates: codes of the films that can be chosen.
         n: number of questions to each user.
-        depth: number of first answers on which the order depends; fewer in branches with fewer than `MIN_USERS` users.
+        depth: depth of the tree: number of first answers on which later questions can depend. Users with the same first
+            answers get a branch of their own only if there are at least `MIN_USERS` of them in the panel.
     """
     orders: dict[tuple[bool, ...], Sequence[int]] = {}
 
@@ -256,7 +265,7 @@ def tree_of_questions(model: Recommender, panel: Panel, candidates: Sequence[int
 
 
 def _best(model: Recommender, panel: Panel, earlier: Sequence[int], candidates: Sequence[int]) -> int:
-    """Return the film whose answers, after those to earlier questions, add the most to the NDCG@10 of a panel."""
+    """Return the candidate film about which one more question raises the mean NDCG@10 of a panel's users the most."""
     before = np.tile(np.array(earlier, np.int64), (len(panel.users), 1))
     quality = list_quality(model, panel.answered(before)[1], panel.relevant)
     rows, columns = np.nonzero(~np.isnan(panel.answers[:, candidates]))  # "not seen" changes no list
@@ -267,6 +276,6 @@ def _best(model: Recommender, panel: Panel, earlier: Sequence[int], candidates: 
 
 
 def _largest(values: np.ndarray, n: int) -> list[int]:
-    """Return the positions of the n largest values above zero, the largest first."""
+    """Return the positions of the n largest values, the largest first; values that are not positive are left out."""
     order = np.argsort(-values, kind="stable")[:n]
     return order[values[order] > 0].tolist()

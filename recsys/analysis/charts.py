@@ -1,4 +1,4 @@
-"""The charts that figures are composed of: columns, dots, bars, curves and heatmaps, each drawn into given axes."""
+"""Functions that draw the charts of the project's figures (columns, dots, bars, curves, heatmaps) into given axes."""
 
 from __future__ import annotations
 
@@ -38,13 +38,23 @@ def height_of(n_rows: int) -> float:
 
 
 def percent_ticks(axis: Axis, signed: bool = False) -> None:
-    """Label an axis of shares in percent, with ticks whose labels need no rounding."""
+    """Label an axis of shares in percent, with ticks whose labels need no rounding.
+
+    Args:
+        axis: axis to label.
+        signed: whether positive values get a plus sign.
+    """
     axis.set_major_locator(MaxNLocator("auto", steps=WHOLE_STEPS))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:{'+' if signed and share else ''}.3g}%"))
 
 
 def class_edges(values: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the edges of at most `n_classes` classes of equal width with round edges that cover ascending values."""
+    """Divide values into at most `n_classes` classes of equal width, and return the edges, which are round numbers.
+
+    Args:
+        values: (n,) values, ascending.
+        n_classes: largest number of classes.
+    """
     locators = (
         MaxNLocator(n, steps=(1, 2, 2.5, 5, 10)) for n in range(n_classes, 0, -1)
     )  # may give one class too many
@@ -53,12 +63,12 @@ def class_edges(values: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def columns(ax: Axes, values: np.ndarray, shares: np.ndarray) -> None:
-    """Draw a column for each value, with its share as a percentage above it where the columns have room for that.
+    """Draw a column for each value, as high as its share. At most `MAX_LABELLED` columns are labelled with the shares.
 
     Args:
         ax: axes to draw into.
-        values: (n,) numbers, ascending; more than `MAX_COLUMNS` are drawn in classes of equal width.
-        shares: (n,) shares of the values.
+        values: (n,) numbers, ascending; more than `MAX_COLUMNS` values are grouped into classes of equal width.
+        shares: (n,) share of each value, from 0 to 1.
     """
     if len(values) <= MAX_LABELLED:
         container = ax.bar([f"{value:g}" for value in values], shares, color=MAIN)
@@ -79,7 +89,16 @@ def columns(ax: Axes, values: np.ndarray, shares: np.ndarray) -> None:
 def dots(
     ax: Axes, labels: Sequence[str], values: np.ndarray, half_widths: np.ndarray, reference: float, reference_label: str
 ) -> None:
-    """Draw a row for each label, from the top: a dot with an interval, against a labelled vertical reference line."""
+    """Draw a row for each label, from the top: a dot with an interval; a vertical line marks a reference value.
+
+    Args:
+        ax: axes to draw into.
+        labels: labels of the n rows.
+        values: (n,) positions of the dots.
+        half_widths: (n,) half widths of the intervals.
+        reference: position of the vertical line.
+        reference_label: label of the vertical line.
+    """
     ax.axvline(reference, color=MUTED, linewidth=1, linestyle=DASHED)
     above = ax.get_xaxis_transform()
     ax.text(reference, 1.01, reference_label, ha="center", va="bottom", color=MUTED, fontsize=SMALL, transform=above)
@@ -88,7 +107,15 @@ def dots(
 
 
 def dumbbells(ax: Axes, labels: Sequence[str], first: np.ndarray, second: np.ndarray, names: tuple[str, str]) -> None:
-    """Draw a row for each label, from the top: two shares as dots joined by a line; `names` label the two shares."""
+    """Draw a row for each label, from the top: two shares as dots that a line joins.
+
+    Args:
+        ax: axes to draw into.
+        labels: labels of the n rows.
+        first: (n,) first share of each row, from 0 to 1.
+        second: (n,) second share of each row, from 0 to 1.
+        names: what the first and the second shares are, for the legend.
+    """
     positions = np.arange(len(labels))
     ax.hlines(positions, first, second, color=MUTED, linewidth=1)
     for shares, name, colour in ((first, names[0], OTHER), (second, names[1], MAIN)):
@@ -101,7 +128,7 @@ def dumbbells(ax: Axes, labels: Sequence[str], first: np.ndarray, second: np.nda
 
 
 def bars(ax: Axes, labels: Sequence[str], values: np.ndarray, texts: Sequence[str]) -> None:
-    """Draw a row for each label, from the top: a bar from 0 to a value, not negative, with a text at its end."""
+    """Draw a row for each label, from the top: a bar from 0 to a non-negative value, with a text at its end."""
     container = ax.barh(np.arange(len(labels)), values, height=0.62, color=MAIN)
     ax.bar_label(container, texts, padding=4, fontsize=SMALL)
     ax.set_xticks([])
@@ -112,12 +139,14 @@ def bars(ax: Axes, labels: Sequence[str], values: np.ndarray, texts: Sequence[st
 
 
 def survival_curve(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
-    """Draw the share of elements with at least a given count, on logarithmic axes, with the median marked.
+    """Draw, over each count, the share of elements that have at least this count; both axes are logarithmic.
+
+    A dot marks the median: the largest count that at least half of the elements reach.
 
     Args:
         ax: axes to draw into.
-        counts: int64 (n,) counts, ascending and positive.
-        shares: float64 (n,) share of elements with at least this count.
+        counts: int64 (n,) counts, ascending and positive, such as numbers of ratings.
+        shares: float64 (n,) for each count, the share of elements, such as films, that have at least this count.
     """
     ax.step(counts, shares, where="pre", color=MAIN)
     median = counts[shares >= 0.5].max()
@@ -140,16 +169,16 @@ def heatmap(
     cmap: Colormap = SHADES,
     limits: tuple[float, float] | None = None,
 ) -> None:
-    """Draw a grid of coloured cells, with text in them if given.
+    """Draw a grid of cells that are coloured by their values.
 
     Args:
         ax: axes to draw into.
-        values: (len(row_labels), len(column_labels)); cells with NaN stay white.
+        values: (len(row_labels), len(column_labels)) values of the cells; cells with NaN stay white.
         row_labels: labels of the rows, from the top.
-        column_labels: labels of the columns, placed above them.
-        texts: text of the cells, row by row.
-        cmap: colour map of the values.
-        limits: values of the first and the last colour; 0 and the largest value by default.
+        column_labels: labels of the columns, drawn above the grid.
+        texts: text to write into each cell, row by row, or None.
+        cmap: colour map.
+        limits: values that get the first and the last colour of the map; None stands for 0 and the largest value.
     """
     lowest, highest = limits or (0, np.nanmax(values))
     norm = Normalize(lowest, highest, clip=True)
@@ -169,7 +198,7 @@ def heatmap(
 
 
 def cell_texts(values: np.ndarray, text: Callable[[float], str]) -> list[list[str]]:
-    """Format each value of a two-dimensional array, as the `texts` of `heatmap`."""
+    """Format each value of a two-dimensional array with `text`; the result can be the `texts` of `heatmap`."""
     return [[text(value) for value in row] for row in values]
 
 
@@ -185,8 +214,8 @@ def rating_bars(
     Args:
         ax: axes to draw into.
         films: titles of the films.
-        counts: number of ratings by class, for each film.
-        classes: labels of the numbers of stars, or of ranges of them, ascending.
+        counts: for each film, its number of ratings in each of the `classes`.
+        classes: labels of the classes of ratings, ascending; a class is a number of stars, or a range such as `1 to 2`.
         texts: text at the end of each row.
     """
     colours = BELOW_ABOVE(np.linspace(0, 1, len(classes)))

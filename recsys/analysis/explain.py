@@ -1,13 +1,14 @@
-"""Reasons for recommendations: the films of the history that support a recommendation, and traits that they share.
+"""Reasons for recommendations: films of the user's history that support a recommendation, and details that link them.
 
-The supporting films are found by the model itself, see `recsys.models.support`: they are those whose removal from the
-history reduces the score most, or whose embeddings are nearest. For models without histories and embeddings, the
-supporting film is the liked one with the largest share of people, keywords and genres in common with the recommended
-one (their Jaccard index).
+The supporting films are determined from the model itself (see `recsys.models.support`): they are the films of the
+history without which the score would fall most, or whose embeddings are most similar. If a model uses neither histories
+nor embeddings, the supporting film is the liked film that has the most people, keywords and genres in common with the
+recommended film, measured by the Jaccard index.
 
-A reason adds a detail about the recommended film: people, keywords or genres that it shares with the supporting films
-and that no earlier reason in the list names, or else how many of the users who liked the supporting films liked it. For
-a reason by order, it is how many of the users who rated the supporting film rated it within the next `SOON` films.
+A reason also has a detail about the recommended film. This is, if possible, people, keywords or genres that the film
+shares with the supporting films and that no earlier reason in the list has named. Otherwise, it is how many of the
+users who liked the supporting films also liked the recommended film. If the support is of the kind `order`, it is
+instead how many of the users who rated the supporting film rated the recommended film among their next `SOON` films.
 """
 
 from __future__ import annotations
@@ -39,14 +40,17 @@ class Reason(Support):
     """The reason why a film was recommended.
 
     Attributes:
-        kind: one of `KINDS`; `metadata` is a reason by people, keywords and genres, and the others are the kinds of
-            `recsys.models.support`.
-        items: codes of one or two films of the history, the strongest first.
-        strength: loss of score, cosine, or Jaccard index, of the first film, depending on the kind; always positive.
-        shared: people, keywords and genres that the recommended film shares with the films in `items`.
-        n_agreeing: number of other users who liked the films in `items` and the recommended one or, in a reason by
-            order, who rated it soon after the film in `items`; 0 if this is not part of the reason.
-        n_users: number of other users who liked or, in a reason by order, rated the films in `items`.
+        kind: one of `KINDS`: `metadata` if the supporting film is found by people, keywords and genres, else a kind of
+            support that `recsys.models.support` defines.
+        items: codes of the supporting films: one or two films of the history, the strongest first.
+        strength: strength of the first supporting film, always positive. Its Jaccard index with the recommended film if
+            the kind is `metadata`, else as in `Support`.
+        shared: people, keywords and genres that the recommended film shares with all supporting films.
+        n_agreeing: number of other users who liked all supporting films and also the recommended film. If the kind is
+            `order`, the number of other users who rated the recommended film soon after the supporting film. 0 if the
+            reason does not state this number.
+        n_users: number of other users who liked all supporting films or, if the kind is `order`, who rated the
+            supporting film; 0 if `n_agreeing` is 0.
     """
 
     shared: tuple[str, ...] = ()
@@ -54,7 +58,7 @@ class Reason(Support):
     n_users: int = 0
 
     def sentence(self, names: np.ndarray) -> str:
-        """Return the reason as a phrase; see `Support.sentence`."""
+        """Return the reason as a phrase, including the detail, if it has one; see `Support.sentence`."""
         films, shared = " and ".join(names[[*self.items]]), ", ".join(self.shared)
         if self.kind == METADATA:
             return f"{shared}, like {films}, which you liked"
@@ -71,7 +75,7 @@ class Explainer:
     """Finds the reasons for recommended films.
 
     Args:
-        dataset: metadata of the films, and ratings of other users.
+        dataset: data set with the metadata of the films and the ratings of other users.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -86,11 +90,11 @@ class Explainer:
 
         Args:
             model: fitted model.
-            user: the model's code of the user; -1 for an unknown user.
-            history: the user's history, one row, from which the films were recommended.
-            items: int64 (m,) recommended films, in the order of the list.
-            own: code of the user in this object's data set, -1 if the user is not in it; None if it is `user`. A model
-                that was trained on other data, such as a refit, has other codes.
+            user: code of the user in the data that the model was trained on; -1 for an unknown user.
+            history: the history for which the films were recommended, one row.
+            items: int64 (m,) codes of the recommended films, in the order of the list.
+            own: code of the user in the data set of this object, or -1 if the user is not in it. The code can differ
+                from `user` if the model was trained on other data, such as a refit; None means that it is `user`.
 
         Returns:
             m reasons in the order of `items`; None where no film of the history supports the recommendation.
@@ -103,7 +107,10 @@ class Explainer:
         return self._with_particulars(reasons, user if own is None else own, items)
 
     def _by_metadata(self, history: History, items: np.ndarray) -> list[Support | None]:
-        """Find the liked film that has most in common with each recommended one; None where none has anything."""
+        """Find, for each recommended film, the liked film that has the most people, keywords and genres in common.
+
+        The result is None for films that have nothing in common with any liked film.
+        """
         liked = history.items[most_liked(history, min_rating=self.dataset.middle_of_scale)]
         if not len(liked):
             return [None] * len(items)
@@ -111,7 +118,11 @@ class Explainer:
         return [support and replace(support, items=support.items[:1]) for support in found]
 
     def _overlaps(self, liked: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return the Jaccard index of the traits of each pair of films, float64 (len(liked), len(items))."""
+        """Return the Jaccard index between the traits of each liked film and those of each recommended film.
+
+        Returns:
+            float64 (len(liked), len(items)).
+        """
         rows, columns = ([{*self._traits[item]} for item in codes] for codes in (liked, items))
         return np.array([[len(row & column) / max(1, len(row | column)) for column in columns] for row in rows])
 
@@ -125,13 +136,13 @@ class Explainer:
         return described
 
     def _particular(self, reason: Reason, user: int, item: int, named: set[str]) -> Reason:
-        """Add to a reason the traits that its film shares with the supporting ones, or how many users liked them all.
+        """Add a detail about the recommended film to a reason: shared traits, or else how many users agree.
 
         Args:
             reason: the reason.
             user: code of the user in the data set; -1 for a user who is not in it.
             item: code of the recommended film.
-            named: traits that earlier reasons name.
+            named: traits that earlier reasons have named.
         """
         if reason.kind == METADATA:
             return replace(reason, shared=self._shared(item, reason.items))
@@ -147,7 +158,7 @@ class Explainer:
         return reason if n_agreeing < MIN_AGREEING else replace(reason, n_agreeing=n_agreeing, n_users=n_users)
 
     def _agreement(self, reason: Reason, user: int, item: int) -> tuple[int, int]:
-        """Return the numbers of other users of a reason: those who agree, and all; see `Reason`."""
+        """Return `n_agreeing` and `n_users` of a reason for recommending a film to a user; see `Reason`."""
         if reason.kind == ORDER:
             (earlier,) = reason.items
             places = self.dataset.positions_of_item(earlier)
@@ -162,11 +173,11 @@ class Explainer:
         return int((users & self._liked_by(item)).sum()), int(users.sum())
 
     def _shared(self, item: int, others: Sequence[int]) -> tuple[str, ...]:
-        """Return the traits that a film has in common with all of the others."""
+        """Return the traits of a film that all of the other films have too."""
         return tuple(trait for trait in self._traits[item] if all(trait in self._traits[other] for other in others))
 
     def _liked_by(self, item: int) -> np.ndarray:
-        """Return which users liked a film, bool (n_users,)."""
+        """Return a mask of the users who liked a film, bool (n_users,)."""
         places = self.dataset.positions_of_item(item)
         liked = np.zeros(self.dataset.n_users, bool)
         liked[self.dataset.users[places[self.dataset.ratings[places] >= self.dataset.middle_of_scale]]] = True
@@ -174,7 +185,7 @@ class Explainer:
 
 
 def _traits(item_frame: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the people, keywords and genres of each film, the most informative first."""
+    """Return the traits of each film (its people, keywords, tags and genres), the most informative ones first."""
     columns = [item_frame[name] for name in TRAITS if name in item_frame]
     if not columns:
         return [()] * len(item_frame)

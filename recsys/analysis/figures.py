@@ -1,6 +1,6 @@
-"""The common style of all figures: one column wide, plain axes, and colours that are safe for colour-blind readers.
+"""The common style of all figures: one text column wide, plain axes, and colours that colour-blind readers can tell.
 
-The colours follow Okabe and Ito, "Color Universal Design", 2008. Create and save figures within `style()`.
+The colours follow Okabe and Ito, "Color Universal Design", 2008. Figures must be created and saved within `style()`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def style() -> AbstractContextManager[None]:
-    """Return a context in which matplotlib uses the common style."""
+    """Return a context manager; within it, matplotlib uses the common style."""
     return mpl.rc_context(_STYLE)
 
 
@@ -64,20 +64,20 @@ def subplots(height: float, grid: str = "") -> tuple[Figure, Axes]:
 
     Args:
         height: height of the figure in inches.
-        grid: axis with grid lines behind the data: `x`, `y`, `both`, or empty for none.
+        grid: axis that has grid lines: `x`, `y`, `both`, or empty for no grid lines.
     """
     fig, [ax] = panels(height, grid=grid)
     return fig, ax
 
 
 def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **layout: Any) -> tuple[Figure, list[Axes]]:
-    """Create a figure of the common width with several `Axes`, in row-major order.
+    """Create a figure of the common width with a grid of `Axes`, which are returned as a list, row by row.
 
     Args:
         height: height of the figure in inches.
         rows: number of rows of axes.
         columns: number of columns of axes.
-        grid: axis with grid lines, as in `subplots`.
+        grid: axis that has grid lines; see `subplots`.
         layout: further arguments of `matplotlib.figure.Figure.subplots`.
     """
     fig = Figure((WIDTH, height), layout="constrained")
@@ -88,7 +88,7 @@ def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **lay
 
 
 def note_below(fig: Figure, text: str) -> None:
-    """Write a note below the axes that is as wide as the figure, so that narrow axes do not cut it off."""
+    """Write a note below the axes; it can be as wide as the figure, so narrow axes do not cut it off."""
     fig.supxlabel(text, fontsize=mpl.rcParams["axes.labelsize"], color=MUTED)
 
 
@@ -99,7 +99,7 @@ def freeze_layout(fig: Figure) -> None:
 
 
 def data_uri(fig: Figure) -> str:
-    """Return a figure as an SVG data URI, for the `src` attribute of an image."""
+    """Return a figure as an SVG data URI, for the `src` attribute of an HTML image."""
     file = BytesIO()
     fig.savefig(file, format="svg", metadata=UNDATED)
     return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
@@ -113,7 +113,7 @@ def save(fig: Figure, directory: Path, name: str, title: str, subtitle: str = ""
         directory: directory of the files.
         name: name of the files without ending.
         title: title above the figure.
-        subtitle: smaller text between the title and the figure; none if empty.
+        subtitle: smaller text between the title and the figure; if empty, no space is reserved for it.
     """
     width, height = fig.get_size_inches()
     above = SUBTITLE if subtitle else 0.0

@@ -1,4 +1,4 @@
-"""HTML reports: each is one self-contained file that loads no other resource."""
+"""Writes HTML reports, each as one self-contained file that loads no other resource."""
 
 from __future__ import annotations
 

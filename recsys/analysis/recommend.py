@@ -23,10 +23,10 @@ class Recommendation:
 
     Attributes:
         item: code of the film.
-        score: score of the model.
-        reason: the strongest reason, or None where no liked film supports the recommendation.
-        contributions: contribution of each group of features to the score, by name of the group, the largest first;
-            empty if the model does not score by groups of features.
+        score: the model's score of the film.
+        reason: the reason for the recommendation, or None if no film of the history supports it.
+        contributions: how much each group of features adds to the score, keyed by the name of the group, the largest
+            absolute value first; empty if the model does not compute contributions, or for a user without a history.
     """
 
     item: int
@@ -49,11 +49,11 @@ def recommend(
     Args:
         model: model fitted on this data set.
         dataset: data set of the films.
-        user: code of the user, or `UNKNOWN`.
+        user: code of the user, or `UNKNOWN` for a new user.
         history: the user's history, one row.
-        candidates: int64 (m,) films that may be recommended.
-        k: largest number of films.
-        rank: function that turns scores into lists, which may be in another order than the scores; see `Ranker`.
+        candidates: int64 (m,) codes of the films that may be recommended.
+        k: largest number of films to recommend.
+        rank: function that turns scores into lists, possibly in another order than that of the scores; see `Ranker`.
     """
     query = Query(np.array([user]), history)
     scores = model.score(query)
@@ -68,7 +68,7 @@ def recommend(
 
 
 def _contributions(model: Scorer, query: Query, items: np.ndarray) -> list[dict[str, float]]:
-    """Return the contribution of each group of features to the score of each film; see `Recommendation`."""
+    """Return the contributions of groups of features to the score of each film; see `Recommendation.contributions`."""
     if not isinstance(model, ExplainsByFeatures) or not len(query.history.items):
         return [{} for _ in items]
     added = model.feature_contributions(query, items)
@@ -80,7 +80,7 @@ def check_scores_new_users(model: Scorer) -> None:
     """Check that a model scores users who are not in its training data.
 
     Raises:
-        UserError: it scores only the users of its training data.
+        UserError: the model scores only the users of its training data.
     """
     if not model.scores_new_users:
         raise UserError(
@@ -90,10 +90,12 @@ def check_scores_new_users(model: Scorer) -> None:
 
 
 def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
-    """Return the history of a new user, one row without times, of those ratings that `given_ratings` selects.
+    """Return a new user's history for a model, with only those ratings that `given_ratings` selects.
+
+    The history has one row and no times.
 
     Args:
-        model: model that will read the history.
+        model: model that will use the history.
         dataset: data set of the films.
         items: codes of the rated films, the oldest rating first.
         ratings: ratings of these films, on the scale of the data set.
@@ -104,9 +106,14 @@ def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ra
 
 
 def given_ratings(model: Scorer, dataset: Dataset, ratings: np.ndarray) -> np.ndarray:
-    """Return which ratings of a user belong in the history for a model, bool (n,).
+    """Return a mask of the ratings that belong in a new user's history for a model, bool (n,).
 
-    A model that does not predict ratings learned from positive interactions only, so its history has only the films
-    that the user liked.
+    A model that does not predict ratings learns from positive interactions only, so the history for such a model has
+    only the films that the user liked.
+
+    Args:
+        model: model that will use the history.
+        dataset: data set of the films, whose rating scale determines which films are liked.
+        ratings: (n,) ratings of the user.
     """
     return ratings >= (0 if model.predicts_ratings else dataset.middle_of_scale)

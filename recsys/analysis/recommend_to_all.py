@@ -26,20 +26,21 @@ SCORES_PER_BATCH = 1 << 23  # bounds memory, while matrix products are large eno
 USERS_PER_PART = 1 << 13
 SETTINGS = "recommendations.json"  # settings with which the files of a folder were made
 
-# Of B users -> float32 (B, n_items), -inf at items that are not ranked; an array that the caller may change.
+# query of B users -> float32 (B, n_items) scores, -inf at items that are not ranked; the caller may change the array
 Scores = Callable[[Query], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class ListMaker:
-    """Makes the lists of users: the best items that a user has not rated.
+    """Makes the lists of recommendations for users: for each user, the best items that the user has not rated.
 
     Attributes:
         dataset: data set of the users and items.
         k: largest number of items per user.
-        scores: function that scores users, such as `scores_of` returns; its result is changed in place.
-        rank: function that turns scores into lists.
-        candidates: int64 (m,) items that may be recommended, or None for all.
+        scores: function that maps a query to the scores of all items; see `scores_of`. It must return a new array each
+            time, since the array is changed in place.
+        rank: function that turns scores into lists; see `Ranker`.
+        candidates: int64 (m,) codes of the items that may be recommended, or None for all items.
     """
 
     dataset: Dataset
@@ -49,9 +50,14 @@ class ListMaker:
     candidates: np.ndarray | None = None
 
     def lists(self, users: np.ndarray) -> pd.DataFrame:
-        """Return a row for each item in the lists of some users, int64 (B,), user by user, the best item first.
+        """Make the lists of some users.
 
-        The columns are the codes `user` and `item`, `rank` from 1, and the model's `score`.
+        Args:
+            users: int64 (B,) codes of the users.
+
+        Returns:
+            A row for each item of each list, user by user, the best item first: the codes `user` and `item`, the `rank`
+            of the item in the list, from 1, and the model's `score`.
         """
         size = max(1, SCORES_PER_BATCH // self.dataset.n_items)
         batches = np.array_split(users, range(size, len(users), size))
@@ -74,7 +80,10 @@ class ListMaker:
 
 @dataclass(frozen=True)
 class Shard:
-    """The share of one process in the parts of all users: parts `number` - 1, `number` - 1 + `of`, ...
+    """The users for whom one of several processes makes lists: a share of all users.
+
+    All users are divided into parts of `USERS_PER_PART` users, numbered from 0. The share consists of the parts
+    `number` - 1, `number` - 1 + `of`, `number` - 1 + 2 `of`, and so on.
 
     Attributes:
         number: number of the process, from 1.
@@ -85,7 +94,10 @@ class Shard:
     of: int = 1
 
     def parts(self, n_users: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the number and the users, int64 (n,), of each part; `of` does not change which users form a part."""
+        """Yield the number and the user codes, int64 (n,), of each part in this share.
+
+        Which users form a part does not depend on the number of processes.
+        """
         for part in range(self.number - 1, -(-n_users // USERS_PER_PART), self.of):
             yield part, np.arange(part * USERS_PER_PART, min((part + 1) * USERS_PER_PART, n_users))
 
@@ -94,8 +106,8 @@ def recommend_to_all(model: Scorer, dataset: Dataset, k: int, rank: Ranker = ran
     """Recommend to every user the best items that the user has not rated.
 
     Returns:
-        A row for each item in each user's list, at most k a user, the best first: `user_id`, `place` from 1,
-        `movie_id`, and the model's `score`. Users are in order of their codes.
+        A row for each item in each user's list, which has at most k items, the best item first: `user_id`, the `place`
+        of the item in the list, from 1, `movie_id`, and the model's `score`. Users are in the order of their codes.
     """
     lists = ListMaker(dataset, k, scores_of(model), rank).lists(np.arange(dataset.n_users))
     return pd.DataFrame(
@@ -109,10 +121,10 @@ def recommend_to_all(model: Scorer, dataset: Dataset, k: int, rank: Ranker = ran
 
 
 def scores_of(model: Scorer) -> Scores:
-    """Return a function that maps a query of B users to the scores of all items, a new array, float32 (B, n_items).
+    """Return a function that maps a query of B users to a new array with the scores of all items, (B, n_items) float32.
 
-    The scores are those of `model.score` up to rounding, so items already seen are scored like any other. They are
-    computed faster if the model is a `ScoresByProducts`.
+    Up to rounding, the scores are those of `model.score`, so items that the user has already seen are scored as well.
+    If the model is a `ScoresByProducts`, the function is faster than `model.score`.
 
     Args:
         model: a fitted model.
@@ -132,11 +144,11 @@ def scores_of(model: Scorer) -> Scores:
 
 
 def write_lists(maker: ListMaker, folder: Path, shard: Shard, settings: Mapping[str, Any]) -> int:
-    """Write the lists of a shard's users as Parquet files, each atomically; files that exist are skipped.
+    """Write the lists of the users in a shard as Parquet files, each atomically; parts whose file exists are skipped.
 
     Args:
         maker: makes the lists.
-        folder: folder for a file for each part, and one with the settings.
+        folder: folder to which a file for each part of the users, and a file with the settings, are written.
         shard: the share of this process.
         settings: JSON-able settings that the lists depend on.
 
@@ -159,10 +171,10 @@ def write_lists(maker: ListMaker, folder: Path, shard: Shard, settings: Mapping[
 
 
 def _check_settings(file: Path, settings: Mapping[str, Any]) -> None:
-    """Store the settings in a new folder, or check that they equal those stored in the folder.
+    """Store the settings in a file or, if the file exists, check that it has the same settings.
 
     Raises:
-        UserError: the folder has other settings.
+        UserError: the file has other settings.
     """
     if not file.is_file():
         write_text(file, json.dumps(settings, indent=2) + "\n")
@@ -176,7 +188,7 @@ def _check_settings(file: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _write(lists: pd.DataFrame, dataset: Dataset, file: Path) -> None:
-    """Write lists with raw ids as text."""
+    """Write lists to a Parquet file, with the raw ids of users and items as text in place of their codes."""
     with_ids = lists.assign(
         user=_ids(dataset.user_frame["user_id"], lists["user"]),
         item=_ids(dataset.item_frame["movie_id"], lists["item"]),
@@ -187,5 +199,5 @@ def _write(lists: pd.DataFrame, dataset: Dataset, file: Path) -> None:
 
 
 def _ids(ids: pd.Series, codes: pd.Series) -> pd.Categorical:
-    """Return the raw ids of some codes, without a copy of each text."""
+    """Return the raw id of each code as a categorical, which stores the text of an id only once."""
     return pd.Categorical.from_codes(codes, categories=pd.Index(ids))

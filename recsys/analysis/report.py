@@ -1,4 +1,4 @@
-"""Output of recommendations and neighbours: tables for the terminal, and plain values for JSON."""
+"""Output of recommendations, matched histories and similar films: tables for the terminal, and values for JSON."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LEGEND = {
 def print_recommendations(
     dataset: Dataset, model: Scorer, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> None:
-    """Print a table of the recommended films, best first, with an explanation of the reasons."""
+    """Print a table of the recommended films with their reasons, best first; a caption explains the reasons."""
     names = dataset.item_names
     name = "a new user" if user == UNKNOWN else f"user {dataset.user_frame['user_id'].iloc[user]}"
     liked = ", ".join(names[history.items[most_liked(history, k=N_LIKED)]])
@@ -60,7 +60,10 @@ def print_recommendations(
 
 
 def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
-    """Print the films of a history: how they were matched, or why they are not used; at most `N_MATCHED` of each."""
+    """Print two tables of a history's films: how films were matched, and why other films are not used.
+
+    Each table has at most `N_MATCHED` films.
+    """
     names = dataset.item_names
     matched = Table("film", f"film of {dataset.name}", "rating", "matched by", title_justify="left")
     matched.title = f"{counted(len(history.matched), 'film')} of {history.source}"
@@ -78,7 +81,13 @@ def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
 
 
 def print_neighbours(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> None:
-    """Print a table of the neighbours of a film, most similar first, with the measure of similarity."""
+    """Print a table of the films that are most similar to a given film.
+
+    Args:
+        dataset: data set of the films.
+        film: code of the film.
+        neighbours: code and similarity of each similar film, the most similar first.
+    """
     table = _table("similarity")
     table.title = f"Films similar to {dataset.item_names[film]}"
     table.caption = f"Similarity: {MEASURE}."
@@ -90,10 +99,17 @@ def print_neighbours(dataset: Dataset, film: int, neighbours: Sequence[tuple[int
 def recommendations_as_json(
     dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> dict[str, Any]:
-    """Return plain values: `user_id` (None for a new user), the films that the user `liked` most, `recommendations`.
+    """Return recommendations as values for JSON.
 
-    The film that the user liked most is the first of `liked`; recommendations keep their order. `history` is that of
-    the user, one row.
+    Args:
+        dataset: data set of the users and films.
+        user: code of the user, or `UNKNOWN` for a new user.
+        history: the user's history, one row.
+        recommendations: the recommendations, best first.
+
+    Returns:
+        A dictionary with the `user_id` (None for a new user), `liked` (the films that the user liked most, the most
+        liked film first), and `recommendations` (in the given order).
     """
     names = dataset.item_names
     listed = []
@@ -117,7 +133,7 @@ def recommendations_as_json(
 
 
 def matched_history_as_json(dataset: Dataset, history: MatchedHistory) -> dict[str, Any]:
-    """Return plain values: the `source`, the films `matched` with those of the data, and the `unmatched` ones."""
+    """Return a matched history as values for JSON: its `source`, the `matched` films, and the `unmatched` films."""
     matched = [
         {
             "name": film.name,
@@ -133,7 +149,13 @@ def matched_history_as_json(dataset: Dataset, history: MatchedHistory) -> dict[s
 
 
 def neighbours_as_json(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> dict[str, Any]:
-    """Return plain values: the `film`, the `measure` of similarity in words, and the `neighbours`."""
+    """Return similar films as values for JSON: the `film`, the `measure` of similarity in words, and the `neighbours`.
+
+    Args:
+        dataset: data set of the films.
+        film: code of the film.
+        neighbours: code and similarity of each similar film, the most similar first.
+    """
     listed = [{**_film_as_json(dataset, item), "similarity": similarity} for item, similarity in neighbours]
     return {"film": _film_as_json(dataset, film), "measure": MEASURE, "neighbours": listed}
 
@@ -146,18 +168,18 @@ def _table(*last_columns: str) -> Table:
 
 
 def _cells(dataset: Dataset, item: int) -> tuple[str, str, str]:
-    """Return title, year and genres of a film as text; the raw id stands for an unknown title."""
+    """Return the title, year and genres of a film as text; an unknown title is replaced by the film's raw id."""
     film = _film_as_json(dataset, item)
     return film["title"] or f"film {film['movie_id']}", str(film["year"] or ""), ", ".join(film["genres"])
 
 
 def _film_as_json(dataset: Dataset, item: int) -> dict[str, Any]:
-    """Return `movie_id`, `title`, `year` and `genres` of a film as plain values; None for an unknown value."""
+    """Return the `movie_id`, `title`, `year` and `genres` of a film as values for JSON; unknown values are None."""
     film = dataset.item_frame.iloc[item]
     known = {name: _plain(film.get(name)) for name in ("movie_id", "title", "year")}
     return {**known, "genres": list(film.get("genres", []))}
 
 
 def _plain(value: Any) -> Any:
-    """Convert a cell of a frame to a JSON value."""
+    """Convert a value in a data frame to a value for JSON; a missing value becomes None."""
     return None if pd.isna(value) else getattr(value, "item", lambda: value)()

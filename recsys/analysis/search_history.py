@@ -1,4 +1,4 @@
-"""The figure of a hyperparameter search: the value of each trial, and its dependence on each hyperparameter."""
+"""The figure of a hyperparameter search: the metric's value in each trial, in order and by each hyperparameter."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ TOP, PANEL = 2.1, 1.5  # inches, heights of the history and of a row of panels
 def write_history(
     directory: Path, trials: pd.DataFrame, settings: Collection[str], logarithmic: Collection[str]
 ) -> None:
-    """Write the figure of a search to `history.png` and `history.svg`.
+    """Write the figure of a hyperparameter search to `history.png` and `history.svg`.
 
     Args:
         directory: directory of the files, which must exist.
-        trials: a row for each trial, in order, with `trial`, `state` (`complete`, `pruned`, `failed`), `value`, and a
-            column for each setting: numeric, or categorical for a choice.
-        settings: names of the columns of settings.
-        logarithmic: the settings that are shown on a logarithmic scale.
+        trials: a row for each trial, in order: its number `trial`, its `state` (`complete`, `pruned` or `failed`), the
+            metric's `value` on validation, and a column for each hyperparameter. The column is numeric or, if the
+            hyperparameter is chosen from a list, categorical.
+        settings: names of the columns of hyperparameters.
+        logarithmic: hyperparameters whose values are drawn on a logarithmic axis.
     """
     with style():
         fig = plot_history(trials, settings, logarithmic)
@@ -35,7 +36,7 @@ def write_history(
 
 
 def plot_history(trials: pd.DataFrame, settings: Collection[str], logarithmic: Collection[str]) -> Figure:
-    """Draw the value by trial, and below it the value by each setting; for the arguments see `write_history`."""
+    """Draw the metric's value by trial and, below, by each hyperparameter; for the arguments see `write_history`."""
     rows = -(-len(settings) // COLUMNS)
     fig = Figure((WIDTH, TOP + PANEL * rows), layout="constrained")
     grid = fig.add_gridspec(1 + rows, COLUMNS, height_ratios=[TOP, *[PANEL] * rows])
@@ -81,7 +82,13 @@ def _draw_setting(ax: Axes, trials: pd.DataFrame, setting: str, logarithmic: boo
 
 
 def _draw_trials(ax: Axes, x: pd.Series, trials: pd.DataFrame) -> None:
-    """Draw a dot for each trial: filled if complete, hollow if pruned; the best one has a ring."""
+    """Draw a dot for each trial that is complete (filled) or pruned (hollow); the best complete trial has a ring.
+
+    Args:
+        ax: axes to draw into.
+        x: horizontal position of each trial.
+        trials: the trials; see `write_history`.
+    """
     complete, pruned = (trials["state"] == state for state in ("complete", "pruned"))
     best = trials["value"].where(complete).idxmax() == trials.index
     ax.scatter(x[complete], trials["value"][complete], s=16, color=MAIN, alpha=0.75, linewidths=0, label="complete")

@@ -1,7 +1,8 @@
-"""The commands and a sentence on each. A command but `train` has a module, which is imported only when it is called.
+"""The commands of `recsys`, with a sentence that describes each.
 
-Such a module has two functions: `add_arguments` adds the command's arguments to its parser, and `run` runs the command.
-Input that is not valid raises `UserError`, which becomes one sentence on stderr and exit status 2.
+Every command except `train` has a module of the same name in this package, which is imported only when the command is
+called. The module has two functions: `add_arguments` adds the command's arguments to its parser, and `run` runs the
+command. Invalid input raises `UserError`, which is printed as one sentence on stderr and leads to exit status 2.
 """
 
 COMMANDS = {

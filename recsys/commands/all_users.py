@@ -1,4 +1,4 @@
-"""Recommendations of a run to all of its users: `python -m recsys recommend RUN --all`."""
+"""Recommends films to all users of a run: `python -m recsys recommend RUN --all`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BEYOND = 200_000  # number of films above which an index is used; the default of
 
 
 def add_all_users(parser: argparse.ArgumentParser) -> None:
-    """Add to the parser of `recommend` the options for all users, except `--all` itself."""
+    """Add the options that go with `recommend --all` to the parser of `recommend`, but not `--all` itself."""
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="with --all: folder of Parquet files, new or begun")
     parser.add_argument(
         "--shard", type=shard, metavar="i/n", help="with --all: only the i-th of n shares of the users (default: 1/1)"
@@ -41,10 +41,10 @@ def add_all_users(parser: argparse.ArgumentParser) -> None:
 
 
 def shard(text: str) -> Shard:
-    """Parse a share of the users: `3/8` is the third of eight.
+    """Parse a share of the users, such as `3/8` for the third of eight shares.
 
     Raises:
-        argparse.ArgumentTypeError: the text is not such a share.
+        argparse.ArgumentTypeError: the text does not have this form, or the share does not exist, such as `9/8`.
     """
     numbers = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
@@ -53,13 +53,16 @@ def shard(text: str) -> Shard:
 
 
 def recommend_to_all_users(arguments: argparse.Namespace) -> None:
-    """Write the lists of a shard's users to a folder, and print the number of these users.
+    """Write the recommendations for all users, or for the share given by `--shard`, to a folder.
+
+    Print the number of these users, and for how many of them an earlier call had already written the lists.
 
     Args:
         arguments: parsed arguments of `recommend`.
 
     Raises:
-        UserError: no folder is given, it has lists that were made with other settings, or the run cannot be loaded.
+        UserError: no folder is given, the folder has lists that were made with other settings, or the run cannot be
+            loaded.
     """
     if arguments.out is None:
         raise UserError("--all must be given with --out FOLDER, to which lists are written (got none).")
@@ -88,14 +91,14 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
 
 
 def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Scores:
-    """Return a function that scores only the best films of each user, which an approximate index finds.
+    """Return a function that scores only each user's best films, which an approximate index finds.
 
-    The scores of other films are -inf. For users for whom the model falls back to popularity, all films are scored.
+    The scores of all other films are -inf. For users for whom the model falls back to popularity, all films are scored.
 
     Args:
         model: model whose scores are products of vectors.
-        dataset: data set of the films, and of users on whom the recall of the index is measured.
-        n_best: number of films to find for each user, besides those in the history.
+        dataset: data set with the films, and with users on whom the recall of the index is measured.
+        n_best: number of films to find for each user, not counting films in the user's history.
     """
     from recsys.web.index import FilmIndex, IndexSettings  # needs the extra web
 
@@ -116,6 +119,6 @@ def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Sco
 
 
 def _digest(directory: Path) -> str:
-    """Return the SHA-256 of the file that describes the model of a run or an export, or a saved model."""
+    """Return the SHA-256 of the file that describes the model of a run, of an export or of a saved model."""
     described = "model.json" if is_saved_with_data(directory) else f"{MODEL}/model.json"
     return digest_of([directory / (DESCRIPTION if is_export(directory) else described)])

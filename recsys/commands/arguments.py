@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and parsers of their values."""
+"""Command-line arguments that several commands share, and functions that parse their values."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Add the positional argument `overrides`, config overrides that choose the data."""
+    """Add the positional argument `overrides`, which takes config overrides that choose the data."""
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="overrides as for train.py: data=ml-1m data.path=DIR"
     )
 
 
 def is_override(word: str) -> bool:
-    """Return whether a word of a command is an override, and not an existing path such as `split.fold=1_seed0`."""
+    """Return whether an argument of a command is a config override, not an existing path like `split.fold=1_seed0`."""
     return "=" in word and not Path(word).exists()
 
 
 def add_trusted(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--trusted`, which allows the files of a run to execute arbitrary code."""
+    """Add the option `--trusted`, which allows a run to be loaded even if its files can execute arbitrary code."""
     parser.add_argument(
         "--trusted",
         action="store_true",
@@ -40,7 +40,7 @@ def add_run(parser: argparse.ArgumentParser, description: str = "the directory o
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a table: the directories of its runs, its metrics, and `--csv`."""
+    """Add the arguments of commands that print a table of runs: their directories, the metrics, and `--csv`."""
     parser.add_argument(
         "directories",
         nargs="+",
@@ -61,12 +61,12 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--json`, which prints JSON instead of text."""
+    """Add the option `--json`, with which a command prints JSON instead of text."""
     parser.add_argument("--json", action="store_true", help="print JSON where a table is the default")
 
 
 def add_list_length(parser: argparse.ArgumentParser, description: str) -> None:
-    """Add the option `-k`, the length of lists."""
+    """Add the option `-k`, the number of films in a list; `description` is its help text."""
     parser.add_argument("-k", "--k", type=at_least_one, default=10, help=f"{description} (default: %(default)s)")
 
 
@@ -85,7 +85,7 @@ def add_films(parser: argparse.ArgumentParser) -> None:
 
 
 def at_least_one(text: str) -> int:
-    """Parse a number of films.
+    """Parse a number of films, which must be at least 1.
 
     Raises:
         argparse.ArgumentTypeError: the text is not a whole number from 1.
@@ -108,7 +108,7 @@ def period(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """Parse a share.
+    """Parse a share, such as `0.05`.
 
     Raises:
         argparse.ArgumentTypeError: the text is not a number from 0 to below 1.

@@ -1,4 +1,4 @@
-"""The command `python -m recsys compare`: compares finished runs, with intervals and paired tests."""
+"""The command `python -m recsys compare`: compares models with a baseline by intervals and paired tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the differences of the models' metrics from those of the baseline, as a table or CSV.
+    """Print, as a table or CSV, by how much each model's metrics differ from those of the baseline.
 
     Raises:
         UserError: there is no finished run, or the runs cannot be compared; see `recsys.studies.tables.comparison`.

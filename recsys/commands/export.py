@@ -15,7 +15,7 @@ from recsys.models.base import Recommender
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: the run, the format and folder of the export, and the length of histories."""
+    """Add the command's arguments: the run, the format and folder of the export, and the maximum history length."""
     add_run(parser, "the directory of a finished run or of a model saved in Python")
     parser.add_argument("--to", choices=FILES, default="onnx", help="ONNX, or torch.export (default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="new, or an earlier export (default: RUN/export)")
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the export, and print where it is.
+    """Export the model of a run or a saved model, and print the path of the file.
 
     Raises:
         UserError: the run cannot be loaded or its model cannot be exported, or the extra `onnx` is not installed.

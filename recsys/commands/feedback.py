@@ -1,4 +1,4 @@
-"""The option `--store` of commands that use feedback, and the store that it names."""
+"""The option `--store`, which names the store of feedback, and a function that opens this store."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def open_store(address: str | None, run: Path, *, create: bool = False) -> Store:
-    """Open the store at an address, for a run.
+    """Open the store of feedback at an address, and check that it belongs to the data of a run.
 
-    The default address is the value of the environment variable `VARIABLE` or, without it, a SQLite file in `STORES`
-    that is named after the data of the run.
+    The default address is the value of the environment variable `VARIABLE` or, if that is not set, a SQLite file in
+    `STORES` that is named after the data of the run.
 
     Args:
         address: address of the store, or None for the default.
         run: directory of the run.
-        create: whether to create a store that does not exist.
+        create: whether to create the store if it does not exist.
 
     Raises:
-        UserError: the run cannot be read, or the store does not exist, cannot be opened or has feedback on other data.
+        UserError: the run cannot be read, or the store cannot be opened or has feedback on other data than the run's,
+            or it does not exist and `create` is False.
     """
     from recsys.web.rollout import data_name
     from recsys.web.store import Store  # needs an extra; --help does not

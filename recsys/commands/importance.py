@@ -1,4 +1,4 @@
-"""The command `python -m recsys importance`: measures which groups of features a tree model uses."""
+"""The command `python -m recsys importance`: measures how much a tree ensemble relies on each group of features."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the report to `trees` in the run's directory, and print its findings.
+    """Write the report to the folder `trees` in the run's directory, and print its findings.
 
     Raises:
-        UserError: the run was not tested, is not of a tree ensemble, or cannot be loaded, or its split has changed.
+        UserError: the run was not tested, its model is not a tree ensemble, it cannot be loaded, or its split has
+            changed.
     """
     from recsys.analysis.importance import report  # needs an extra; --help does not
 

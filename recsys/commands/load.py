@@ -1,4 +1,4 @@
-"""The command `python -m recsys load`: writes a data set, or that of a run and its recommendations, to a database."""
+"""The command `python -m recsys load`: writes a data set, or a run's data and recommendations, to a database."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the tables, and print how many rows each has.
+    """Write the tables to the database, and print how many rows each has.
 
     Raises:
-        UserError: the run or the data cannot be loaded, tables exist and `--replace` is not given, or the database
-            cannot be written.
+        UserError: the run or the data cannot be loaded, tables of these names exist and `--replace` is not given, or
+            the database cannot be written.
     """
     address = Address.from_environment(DEFAULT_VARIABLE) if arguments.to is None else Address.parse(arguments.to)
     is_run = len(arguments.what) == 1 and not is_override(arguments.what[0])

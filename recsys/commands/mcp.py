@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer requests from standard input on standard output, until the input ends.
+    """Read requests from standard input and write answers to standard output until the input ends.
 
     Raises:
         UserError: there is no run, the runs have different data, or the store has feedback on other data.

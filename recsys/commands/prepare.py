@@ -15,7 +15,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: the choice of data, and the option to read all files in full."""
+    """Add the command's arguments: the choice of data, and `--check`, which reads all files in full again."""
     add_overrides(parser)
     parser.add_argument(
         "--check",
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prepare the data, and print the report on cleaning.
+    """Prepare the data, and print a report on what was read and what cleaning dropped.
 
     Raises:
         UserError: an override is not valid, or the data cannot be prepared.

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print recommendations for a user, or write those for all users to a folder.
 
-    For a new user with a history file, print first which of its films are in the data.
+    For a new user with a history file, first print which films of the file are in the data.
 
     Raises:
         UserError: the run cannot be loaded, the user or a title is unknown, or an option is not valid.
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _matched_history(dataset: Dataset, file: Path) -> MatchedHistory:
-    """Read a history from a file, and match its films with those of the data.
+    """Read a history from a file, and match the films in it with those of the data set.
 
     Raises:
         UserError: the file cannot be read, or is not in a known format.

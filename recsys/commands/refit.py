@@ -1,4 +1,4 @@
-"""The command `python -m recsys refit`: trains a served model again with feedback."""
+"""The command `python -m recsys refit`: trains a served model again, on its data together with new feedback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: the run, and the options of training, comparison, schedule and feedback."""
+    """Add the command's arguments: the run, how and how often to refit it, when to serve a refit, and `--store`."""
     add_run(parser, "the directory of a finished run, as given to `serve`")
     parser.add_argument("--warm", action="store_true", help="continue from the weights of the run that is served")
     parser.add_argument(
@@ -48,11 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Refit once or repeatedly, or roll back to the run that was served before the last promotion.
+    """Refit once or repeatedly, or serve again the run that was served before a refit last took its place.
 
     Raises:
-        UserError: the run or the store cannot be read, a refit is running already, a single refit fails, or there is
-            nothing to roll back.
+        UserError: the run or the store cannot be read, another refit of the run is in progress, a refit without
+            `--every` fails, or there is no earlier run to roll back to.
     """
     from recsys.web.refit import Refitter, refit_lock  # needs an extra; --help does not
 
@@ -80,7 +80,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _repeat(refitter: Refitter, seconds: float) -> None:
-    """Refit every so many seconds, from start to start, until interrupted; errors are printed, and do not end this."""
+    """Refit repeatedly until interrupted; errors are printed, and the refits go on.
+
+    Args:
+        refitter: object that performs the refits.
+        seconds: time from the start of a refit to the start of the next one.
+    """
     while True:
         started = time.monotonic()
         try:
@@ -99,15 +104,17 @@ def _refit(refitter: Refitter) -> None:
 
 
 def _train(config: Mapping[str, Any], directory: Path, trusted: bool) -> None:
-    """Train a run with a stored config in a child process, after checking the config and writing it to the directory.
+    """Train a new run in a child process, with the stored config of an earlier run.
+
+    Before the training, the config is checked and written to the directory of the new run.
 
     Args:
         config: the config, as nested plain values.
-        directory: directory of the run.
-        trusted: see `stored_config`.
+        directory: directory of the new run.
+        trusted: whether the config may build objects that execute arbitrary code; see `stored_config`.
 
     Raises:
-        UserError: the config must be trusted, or the training failed.
+        UserError: the config can only be used if it is trusted, or the training failed.
     """
     from recsys.web.refit import CONFIG
 

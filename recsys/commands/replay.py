@@ -1,4 +1,4 @@
-"""The command `python -m recsys replay`: evaluates a run off-policy, from feedback on the lists of other runs."""
+"""The command `python -m recsys replay`: evaluates a run off-policy, from viewers' feedback on lists of other runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the estimated reward of the run's lists, and that of the lists that viewers saw, as text or JSON.
+    """Print the estimated reward of the run's lists and the observed reward of the lists that viewers saw.
+
+    The output is text or, with `--json`, JSON.
 
     Raises:
         UserError: the run or the store cannot be read, or the feedback does not allow an estimate.

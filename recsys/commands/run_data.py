@@ -1,4 +1,4 @@
-"""Loading of a run's data and model for commands."""
+"""Functions with which commands load the data, split, model and reranker of a run."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class TrainedModel:
 
     Attributes:
         model: the model.
-        dataset: the data that it was trained on.
-        reranker: reranker of its lists, or None.
+        dataset: the data set of the model's users and items.
+        reranker: reranker of the model's lists, or None.
     """
 
     model: RecommendsByIds
@@ -41,7 +41,7 @@ class TrainedModel:
 
     @property
     def rank(self) -> Ranker:
-        """Return the function that turns scores into lists: the reranker's, or the order of scores."""
+        """Return the function that turns scores into lists: reranked or, without a reranker, in the order of scores."""
         return ranker(self.reranker, self.model, self.dataset)
 
 
@@ -50,11 +50,13 @@ def trained_model(directory: Path, trusted: bool, new_films: str | None = None) 
 
     Args:
         directory: directory of the run or of the saved model, or folder of the export.
-        trusted: whether to import classes from outside recsys and to unpickle, which both execute code.
+        trusted: whether to import classes from outside recsys that the files name, and to unpickle files. Both can
+            execute arbitrary code.
         new_films: file of new films, which are added to the data and the model, or None; see `with_new_items`.
 
     Raises:
-        UserError: there is no such model, its data have changed, or it cannot score new films.
+        UserError: there is no model in the directory, its data have changed, or `new_films` is given and the model
+            cannot score new films.
     """
     found = _trained_model(directory, trusted)
     if new_films is None:
@@ -65,14 +67,14 @@ def trained_model(directory: Path, trusted: bool, new_films: str | None = None) 
 
 
 def data_in(directory: Path, trusted: bool) -> Dataset:
-    """Load the data of a run, without its model, or of an export or a saved model.
+    """Load the data set of a run, of an export or of a saved model; the model of a run is not loaded.
 
     Args:
         directory: directory of the run or of the saved model, or folder of the export.
         trusted: see `trained_model`.
 
     Raises:
-        UserError: there is no such model, or its data cannot be loaded or have changed.
+        UserError: there is no model in the directory, or its data cannot be loaded or have changed.
     """
     if is_finished(directory):
         return data_of(read_run(directory), trusted)
@@ -92,7 +94,7 @@ def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
     """Load the data of a run, and check that they have as many items as the model was trained on.
 
     Raises:
-        UserError: the numbers of items differ, or the data have other users or items than the run's.
+        UserError: the number of items differs, or `data_of` fails.
     """
     dataset = data_of(run, trusted)
     if model.popularity is not None and len(model.popularity) != dataset.n_items:
@@ -104,10 +106,10 @@ def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
 
 
 def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
-    """Build the reranker of a run, or return None if it has none; see `stored_config` for `trusted`.
+    """Build the reranker of a run, or return None if the run has none; see `stored_config` for `trusted`.
 
     Raises:
-        UserError: the run must be trusted.
+        UserError: the reranker can only be built if the run is trusted.
     """
     return instantiate(stored_config(run.config, ["reranker"], trusted=trusted).get("reranker"))
 
@@ -116,7 +118,8 @@ def data_of(run: Run, trusted: bool = False) -> Dataset:
     """Load the data of a run from the cache, or prepare them again; see `stored_config` for `trusted`.
 
     Raises:
-        UserError: the run must be trusted, or the data cannot be prepared or have other users or items than the run's.
+        UserError: the data can only be loaded if the run is trusted, they cannot be prepared, or they no longer have
+            the users and items on which the run was trained.
     """
     with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         dataset = prepared_data(stored_config(run.config, trusted=trusted)).dataset
@@ -127,26 +130,26 @@ def data_of(run: Run, trusted: bool = False) -> Dataset:
 def split_of(run: Run, trusted: bool = False) -> Split:
     """Compute the split of a run again; see `stored_config` for `trusted`.
 
-    That the split is still the run's own is not checked; `Run.check_split` does this.
+    This does not check that the result equals the split on which the run was trained; see `Run.check_split`.
 
     Raises:
-        UserError: the run must be trusted, or its data cannot be loaded or split.
+        UserError: the split can only be computed if the run is trusted, or its data cannot be loaded or split.
     """
     return instantiate(stored_config(run.config, trusted=trusted).split)(data_of(run, trusted))
 
 
 def split_of_config(config: Mapping[str, Any], trusted: bool = False) -> Split:
-    """Compute the split that a stored config describes; see `stored_config` for `trusted`.
+    """Compute the split that the stored config of a run describes; see `stored_config` for `trusted`.
 
     Raises:
-        UserError: the config must be trusted, or the data cannot be prepared or split.
+        UserError: the config can only be used if it is trusted, or the data cannot be prepared or split.
     """
     with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         return Splits().of(stored_config(config, trusted=trusted))
 
 
 def _extended(model: RecommendsByIds, dataset: Dataset, new_films: str) -> Dataset:
-    """Add films from a file to the model, which is changed, and return a copy of the data with these films.
+    """Add films from a file to the model in place, and return a copy of the data set that includes them.
 
     Raises:
         UserError: the model cannot score films that it was not trained on, or the file is not valid.

@@ -1,4 +1,4 @@
-"""The command `python -m recsys segments`: finds segments of users."""
+"""The command `python -m recsys segments`: groups the users of a run into segments, or assigns a new user to one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recsys.studies.runs import Run, read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: the run, the settings, and the films that a new user likes."""
+    """Add the command's arguments: the run, config overrides, and the films that a new user likes."""
     add_run(parser)
     parser.add_argument(
         "overrides",
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Find segments and write a report on them or, with `--liked`, print the segment of a new user.
 
     Raises:
-        UserError: the run cannot be loaded, a setting is not valid, or a new user cannot be placed.
+        UserError: the run cannot be loaded, a setting is not valid, or a new user cannot be assigned to a segment.
     """
     run = read_run(arguments.directory)
     if arguments.liked:
@@ -57,7 +57,7 @@ def _find_segments(run: Run, overrides: list[str], trusted: bool) -> None:
 
 
 def _space(study: SegmentStudy, run: Run, *, is_default: bool) -> str:
-    """Return a sentence that names the space in which users are placed, with the reason if it is the default."""
+    """Return a sentence on the space in which users are represented; if it is the default, the sentence says why."""
     model = run.config["model"]["_target_"].rpartition(".")[2]
     if study.space == EMBEDDINGS:
         return f"Users are placed by the embeddings of {model}; space=ratings uses genres and decades."

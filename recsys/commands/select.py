@@ -1,4 +1,4 @@
-"""The command `python -m recsys select`: chooses the best model on validation."""
+"""The command `python -m recsys select`: chooses the model of a study that is best on validation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the model that is best on validation, and how certain the choice is.
 
     Raises:
-        UserError: there is no finished run, or the runs allow no choice; see `recsys.studies.selection.select`.
+        UserError: there is no finished run, or no model can be chosen; see `recsys.studies.selection.select`.
     """
     runs = find_runs(*arguments.directories)
     for sentence in select(runs, arguments.metric).sentences():

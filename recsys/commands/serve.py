@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Serve the page and the API until interrupted, by this process or by several workers.
+    """Serve the page and the API until interrupted, in this process or in several worker processes.
 
     Raises:
         UserError: a setting is not valid, there is no run, the runs have different data, or the store has feedback on

@@ -1,4 +1,4 @@
-"""The recommendation service that a command offers: on finished runs, with a store of feedback."""
+"""Builds the recommendation service of the commands `serve` and `mcp`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ def service_of(
     explore: Exploration = Exploration(),
     index: IndexSettings = IndexSettings(),
 ) -> RecommendationService:
-    """Build the service on finished runs.
+    """Build a recommendation service from finished runs and a store of feedback, which is created if it does not exist.
 
     Args:
-        directories: directories of runs, the default run first, or directories of several runs; see `runs_by_name`.
-        arguments: parsed arguments, including those of `add_trusted` and `add_store`.
-        explore: settings of randomised places in lists.
-        index: settings of the index of films.
+        directories: directories of runs, the default run first; a directory may also contain several runs, see
+            `runs_by_name`.
+        arguments: parsed arguments of the command, including those of `add_trusted` and `add_store`.
+        explore: settings of exploration, which shows random films at some places of a list.
+        index: settings of the approximate index of films.
 
     Raises:
         UserError: there is no run, the runs have different data, or the store has feedback on other data.

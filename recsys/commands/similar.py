@@ -1,4 +1,4 @@
-"""The command `python -m recsys similar`: lists the items of a run's data that are most similar to one."""
+"""The command `python -m recsys similar`: lists the films of a run's data that are most similar to a given film."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the films that are most similar to one, by ratings and metadata, as text or JSON.
+    """Print, as text or JSON, the films that are most similar to a given film by ratings and metadata.
 
     Raises:
         UserError: the data cannot be loaded, the title is unknown or ambiguous, or a condition is not valid.

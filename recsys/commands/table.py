@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Print a table of runs or, given the name of a study, rewrite the folder of that study.
 
     Raises:
-        UserError: there is no finished run, or the runs have no such metric; or options of a table of runs are given
-            with a study.
+        UserError: there is no finished run, the runs lack a given metric, or the name of a study is combined with
+            `--csv` or `--metrics`, which are for tables of runs.
     """
     if arguments.directories[0].name in study_names() and not arguments.directories[0].is_dir():
         if arguments.csv or arguments.metrics:
@@ -57,15 +57,17 @@ def run(arguments: argparse.Namespace) -> None:
 def _write_study(name: str, *overrides: str) -> None:
     """Write experiments/<name>/ from the finished runs of a study, without training.
 
-    The tables in README.md, the manual and the texts of studies are filled with the new figures. If the folder has
-    finished runs that the new report would lack, the folder is not changed, and the report is written next to the runs.
+    The tables in README.md, in the manual and in the texts of studies are updated with the new numbers. If the folder
+    lists finished runs that the new report would lack, the folder is not changed, and the report is written next to the
+    runs instead.
 
     Args:
-        name: name of the study, a file in configs/experiment.
-        *overrides: overrides that choose a part of the study.
+        name: name of the study; its config is `configs/experiment/<name>.yaml`.
+        *overrides: config overrides that restrict the report to some runs of the study.
 
     Raises:
-        UserError: the study has no finished run, or a table in a text has a row that the study does not have.
+        UserError: no run of the study is finished, or a table in one of the texts has a row for which the study has no
+            results.
     """
     study, given = read_study([f"experiment={name}", *overrides])
     directory = STUDIES / study.name

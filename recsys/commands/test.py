@@ -1,4 +1,4 @@
-"""The command `python -m recsys test`: evaluates the model of a finished run on its test ratings again."""
+"""The command `python -m recsys test`: evaluates a trained model on its test ratings again, with other settings."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Test the model, and store the results as a separate run, which `table` and `compare` can read.
+    """Test the model of a finished run, and store the results as a separate run, which `table` and `compare` can read.
 
     Raises:
-        UserError: a test cannot change a setting, the run must be trusted, its data or split have changed, or a trained
-            run is in the directory of the results.
+        UserError: an override changes a setting that a test cannot change, the run can only be tested if it is trusted,
+            its data or split have changed, or the directory for the results has a trained run.
     """
     now, trained = datetime.now(UTC), read_run(arguments.directory)
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
@@ -73,10 +73,17 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) -> DictConfig:
-    """Return the config of a run with the settings that a test changes.
+    """Return the config of a trained run, adapted for a test by the overrides.
+
+    Args:
+        trained: the trained run.
+        overrides: config overrides of settings in `CHANGED`.
+        directory: directory of the results.
+        trusted: see `stored_config`.
 
     Raises:
-        UserError: a test cannot change a setting, or the run must be trusted.
+        UserError: an override changes a setting that a test cannot change, or the config can only be used if the run is
+            trusted.
     """
     keys = [override.partition("=")[0].lstrip("+~") for override in overrides]
     changed = {key if key == TARGET else key.partition(".")[0] for key in keys}
@@ -102,5 +109,5 @@ def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) 
 
 
 def _unlearned(trained: Run, split: Split) -> Split:
-    """Return the split without held-out ratings on which the weights of a warm start were trained."""
+    """Return the split without those held-out ratings on which the weights of a warm-started model were trained."""
     return split.for_warm_start(trained.has_learned(split, split.dataset)) if trained.is_warm else split

@@ -1,4 +1,4 @@
-"""Execution of train.py in a child process, for commands that train."""
+"""Runs train.py in a child process, for commands that train models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from recsys.interruption import exit_on_sigterm
 
 
 def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
-    """Run train.py in a child process, with its output on stderr, until it ends.
+    """Run train.py in a child process and wait until it ends; its output goes to stderr.
 
     Args:
         arguments: command-line arguments of train.py.
-        directory: directory that it writes to, for the error message.
-        purpose: kind of training, `run` or `refit`, for the error message.
+        directory: directory to which train.py writes, for the error message.
+        purpose: what the training is called in the error message, `run` or `refit`.
 
     Raises:
         UserError: the training failed.

@@ -1,4 +1,4 @@
-"""The command `python -m recsys verify`: checks the published results of a study."""
+"""The command `python -m recsys verify`: repeats one run of a study to check its published results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recsys.studies.verification import RUN_KEY, Verification, published_run, se
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments: the study, overrides, and the options that select one of its runs."""
+    """Add the command's arguments: the study, config overrides, and the options that select a run of the study."""
     parser.add_argument("study", metavar="STUDY", help="name of a study in experiments/")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides for the run: data.path=DIR")
     for name in RUN_KEY:
@@ -23,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Repeat the run, and print whether its metrics agree with the published ones.
+    """Repeat the selected run, and print whether its metrics agree with the published ones.
 
     Raises:
-        SystemExit: with status 1, if they do not agree.
-        UserError: no published run is selected, or the training fails.
+        SystemExit: with status 1, if the metrics do not agree.
+        UserError: no published run matches the options, or the training fails.
     """
     file = Path("experiments", arguments.study, "runs.csv")
     published = published_run(file, **{name: getattr(arguments, name) for name in RUN_KEY})

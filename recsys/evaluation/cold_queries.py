@@ -1,8 +1,8 @@
-"""Cold queries: queries without a history, or whose held-out item has no training ratings.
+"""Cold queries: queries that have no history, or whose held-out item has no training ratings.
 
-Cold queries occur in splits by time. They count in all metrics. The metrics of the other queries, which are warm, are
-reported as well, since published figures exclude cold queries. If only some queries have a history, metrics are also
-reported for those with and without one, since models differ most in how they serve users without a history.
+Cold queries occur in splits by time. All metrics include them. Metrics over only the other, warm queries are reported
+as well, since published figures exclude cold queries. If some queries have a history and others have none, metrics are
+also reported for these two groups, since models differ most in how they serve users without a history.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ WARM, NO_HISTORY, UNTRAINED_ITEM, BOTH = "warm", "no history", "item without tra
 
 
 def kinds(holdout: Holdout) -> pd.Categorical[str]:
-    """Return the kind of each query, warm or one of three kinds of cold, (n_queries,).
+    """Classify each query as `WARM` or, if it is cold, by the reason: `NO_HISTORY`, `UNTRAINED_ITEM` or `BOTH`.
 
     Args:
         holdout: a holdout with one held-out rating per query.
+
+    Returns:
+        Categories (n_queries,), in the order of the queries.
     """
     no_history = holdout.history_lengths == 0
     untrained = holdout.known.item_counts[holdout.ratings.items] == 0
@@ -29,7 +32,7 @@ def kinds(holdout: Holdout) -> pd.Categorical[str]:
 
 
 def warm_only(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
-    """Return the accuracy metrics of warm queries, NaN for cold ones, in columns such as `ndcg@10/warm`.
+    """Return the accuracy metrics of each query in columns such as `ndcg@10/warm`, with NaN for cold queries.
 
     Args:
         per_query: a row of metrics for each query.
@@ -39,10 +42,11 @@ def warm_only(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def by_history(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
-    """Return the accuracy metrics of queries with a history and of those without one.
+    """Return the accuracy metrics of each query, separately for queries with and without a history.
 
-    The columns are `ndcg@10/with_history`, `ndcg@10/without_history` and so on, with NaN for queries of the other kind;
-    there are no columns unless both kinds occur.
+    Columns such as `ndcg@10/with_history` are NaN for queries without a history, and columns such as
+    `ndcg@10/without_history` are NaN for queries with one. If all queries have a history, or none has, the frame has no
+    columns.
     """
     known = holdout.history_lengths > 0
     if known.all() or not known.any():
@@ -52,7 +56,7 @@ def by_history(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def sentence(holdout: Holdout) -> str:
-    """Return a sentence for users with the numbers of cold and of warm queries; see `kinds`."""
+    """Return a sentence to print, which says how many queries are cold, why, and how many are warm."""
     counts = pd.Series(kinds(holdout)).value_counts()
     return (
         f"For {counts[NO_HISTORY] + counts[BOTH]:,} of {counted(holdout.n_queries, 'query', 'queries')} there is no "
@@ -62,6 +66,12 @@ def sentence(holdout: Holdout) -> str:
 
 
 def _accuracy(per_query: pd.DataFrame, chosen: np.ndarray, suffix: str) -> pd.DataFrame:
-    """Return the accuracy of chosen queries, NaN for others, in columns with a suffix."""
+    """Return the accuracy metrics of the chosen queries, NaN for all others, with `/suffix` added to column names.
+
+    Args:
+        per_query: a row of metrics for each query.
+        chosen: bool (n_queries,), True for the chosen queries.
+        suffix: suffix of the column names, without the slash.
+    """
     names = [name for name in per_query if str(name).partition("@")[0] in ACCURACY]
     return per_query.loc[chosen, names].reindex(per_query.index).add_suffix(f"/{suffix}")

@@ -28,22 +28,23 @@ class Evaluation:
     """The metrics of a model on a holdout.
 
     Attributes:
-        per_user: a row for each user with held-out ratings: `user_id` and a column for each metric in `per_query`, the
-            mean of the user's queries if there are several.
+        per_user: a row for each user with held-out ratings: `user_id` and a column for each metric in `per_query`,
+            averaged over the user's queries.
         summary: the value of every metric over all queries. Metrics of lists are means over queries, except coverage
             and the Gini coefficient, which are computed from all lists together; metrics of predicted ratings are
             pooled over ratings. A user has one query, or one for each held-out rating if the holdout is a
             `StepHoldout`.
-        top: int64 (n_queries, k) lists, a row for each query, padded with -1; no columns if nothing is ranked. With
-            several protocols, the lists of the first.
-        calibration: a row for each bin of predictions, a quarter of a rating unit wide: its centre `stars`, the number
-            `n` of predictions, and the means `predicted` and `actual`, which are equal if predictions are calibrated;
-            no rows if no ratings are predicted.
+        top: int64 (n_queries, k) item codes of the list for each query, padded with -1; no columns if no items are
+            ranked. With several protocols, these are the lists of the first protocol.
+        calibration: predicted ratings in bins that are a quarter of a rating unit wide. A row for each bin: its centre
+            `stars`, the number `n` of predictions in it, and the mean `predicted` and `actual` ratings, which are equal
+            if predictions are calibrated; no rows if no ratings are predicted.
         per_query: a row of metrics for each query of the holdout.
         per_rating: a row of metrics for each held-out rating, in the holdout's order: `recall@k` is 1 if the item is in
-            the top k, else 0; `dcg@k` is its discounted gain, whose mean equals NDCG if every query has one held-out
-            rating; `mse` and `mae` are the squared and absolute errors of predicted ratings.
-        holdout: the evaluated holdout; in the first of several processes, that of all processes.
+            the top k, else 0; `dcg@k` is the item's discounted gain, whose mean equals NDCG if every query has one
+            held-out rating; `mse` and `mae` are the squared and absolute errors of predicted ratings.
+        holdout: the evaluated holdout. If several processes evaluate together, the first process has the queries of all
+            processes here, and each other process only its own.
     """
 
     per_user: pd.DataFrame
@@ -56,7 +57,10 @@ class Evaluation:
 
     @cached_property
     def slices(self) -> pd.DataFrame:
-        """Average `per_query` over slices of users, and `per_rating` over slices of items; see `slice_averages`."""
+        """Return averages of `per_query` over slices of users, and of `per_rating` over slices of items.
+
+        See `slice_averages` for the columns.
+        """
         return slice_averages(self.holdout, self.per_query, self.per_rating)
 
 
@@ -67,14 +71,15 @@ def check(
     protocol: AnyProtocol = FULL_RANKING,
     reranker: Reranker | None = None,
 ) -> None:
-    """Check that an evaluation is possible; the model need not be fitted, so this can precede a long training.
+    """Check that `evaluate` can run with these arguments; the model need not be fitted.
 
-    The arguments are those of `evaluate`.
+    This can therefore be called before a long training. For the arguments, see `evaluate`.
 
     Raises:
-        UserError: items are ranked, and there is no k, or one is smaller than 1 or larger than the number of ranked
-            items; nothing is ranked, and the model predicts no ratings, the data have none, or there is a reranker; all
-            users have rated all items; metrics of several protocols have the same name; or `Reranker.check` fails.
+        UserError: if the protocol ranks items: `ks` is empty, a k is below 1 or above the number of ranked items, all
+            users have rated all items, metrics of several protocols have the same name, or `Reranker.check` fails. If
+            the protocol is None, so that only predicted ratings are measured: the model predicts no ratings, the data
+            have no ratings, or a reranker is given.
     """
     if reranker is not None:
         if protocol is None:
@@ -110,13 +115,13 @@ def check(
 
 
 def check_metric_name(name: str) -> None:
-    """Check that some evaluation computes a metric, whatever its list lengths and protocol are.
+    """Check that a metric exists, that is, that an evaluation with suitable list lengths and protocol computes it.
 
     Args:
         name: name of the metric, such as `ndcg@10/sampled99`.
 
     Raises:
-        UserError: there is no such metric.
+        UserError: no evaluation computes a metric of this name.
     """
     metric, at, k = name.partition("/")[0].partition("@")
     known = {*ACCURACY, *BEYOND_ACCURACY} if at and k.isdecimal() else OF_RATINGS | {"auc"}
@@ -125,7 +130,9 @@ def check_metric_name(name: str) -> None:
 
 
 def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
-    """Check that an evaluation computes a metric; suffixes such as `/sampled99` depend on the data and are not checked.
+    """Check that an evaluation with the given list lengths and protocol computes a metric.
+
+    Suffixes such as `/sampled99` are not checked, since they depend on the data.
 
     Args:
         name: name of the metric, such as `ndcg@10/sampled99`.
@@ -133,7 +140,7 @@ def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
         protocol: protocol of the evaluation.
 
     Raises:
-        UserError: there is no such metric, or no list length.
+        UserError: the evaluation does not compute the metric, or `ks` is empty although items are ranked.
     """
     metric, _, suffix = name.partition("/")
     known = OF_RATINGS
@@ -150,13 +157,13 @@ def _check_any(ks: Sequence[int]) -> None:
 
 
 def _has_ratings(holdout: Holdout) -> bool:
-    """Return whether the data have ratings rather than interactions without a value."""
+    """Return whether the data have ratings with values, and not only interactions."""
     lowest, highest = holdout.known.scale
     return lowest < highest
 
 
 def _leaves_a_choice(holdout: Holdout) -> bool:
-    """Return whether for some user there is an item that is neither rated nor held out."""
+    """Return whether at least one user has an item left to rank, which is neither rated nor held out."""
     n_rated = holdout.unranked.user_counts + holdout.ratings.user_counts
     n_choices = np.count_nonzero(n_rated[holdout.query_users] < holdout.known.n_items)
     return holdout.known.total(np.array([n_choices])).item() > 0
@@ -171,22 +178,24 @@ def evaluate(
     reranker: Reranker | None = None,
     shuffle_seed: int | None = None,
 ) -> Evaluation:
-    """Evaluate a fitted model.
+    """Evaluate a fitted model on a holdout.
 
-    If each of several processes has only the queries of its own users (see `Dataset.shard`), all must call this
-    together. The first returns the evaluation of all queries; the others return that of their own queries, with the
-    summary of all.
+    If each of several processes has only the queries of its own users (see `Dataset.shard`), all processes must call
+    this together. The first process returns the evaluation of all queries. Each other process returns the evaluation
+    of its own queries, but with the summary over all queries.
 
     Args:
         model: a fitted model.
         holdout: the held-out ratings and the users' histories.
-        protocol: determines which items are ranked, in one way or in several; with None nothing is ranked, and only
-            predicted ratings are measured.
-        ks: list lengths. Metrics beyond accuracy have a single one: `LIST_LENGTH`, or the largest k if that is less.
+        protocol: one or several protocols, which determine the items that are ranked. With None, no items are ranked,
+            and only predicted ratings are measured.
+        ks: list lengths of the accuracy metrics. Metrics beyond accuracy are computed at a single length: `LIST_LENGTH`
+            or the largest k, whichever is smaller.
         batch_bytes: size of the scores of one batch of queries, in bytes; peak memory use is a few times that.
-        reranker: reorders lists before they are measured, or None. AUC is computed from the scores and not affected.
-        shuffle_seed: seed for shuffling each history before the model ranks items by it, or None for histories in time
-            order. Predicted ratings are always computed from histories in time order.
+        reranker: reorders lists before they are measured, or None. AUC is computed from the scores, so a reranker does
+            not affect it.
+        shuffle_seed: seed with which each history is shuffled before the model scores items, or None to leave histories
+            in time order. Predicted ratings are always computed from histories in time order.
 
     Raises:
         UserError: `check` fails, or a score is not finite.
@@ -220,7 +229,7 @@ def evaluate(
 
 
 def _numbers(seed: int, holdout: Holdout) -> np.random.Generator:
-    """Return the random generator for shuffling histories, such that several processes shuffle like a single one.
+    """Return a random generator with which several processes shuffle histories exactly as a single process would.
 
     In each process, the generator is advanced by the number of ratings in the histories of the processes before it.
     """
@@ -247,7 +256,7 @@ def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarra
 
 
 def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
-    """Average the metrics of each user's queries; the first column is `user_id`."""
+    """Average the metrics over the queries of each user: a row per user, with `user_id` as the first column."""
     means = per_query
     if holdout.n_queries > len(holdout.users):
         means = per_query.groupby(holdout.query_users).mean().reset_index(drop=True)
@@ -256,7 +265,7 @@ def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarray]:
-    """Split the positions of a holdout's queries into batches, with a progress bar."""
+    """Split the positions of a holdout's queries into batches; a loop over these shows a progress bar."""
     rows = np.arange(holdout.n_queries)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     from recsys.progress_bar import ProgressBar  # imports tqdm, which delays the start
@@ -265,10 +274,10 @@ def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarr
 
 
 def _check_scores(model: Recommender, scores: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Check that scores are an array of finite numbers, and return them.
+    """Check that scores are a NumPy array of finite numbers of the expected shape, and return them.
 
     Raises:
-        UserError: they are not, or have another shape.
+        UserError: the scores are not a NumPy array, have another shape, or include NaN or infinity.
     """
     name = type(model).__name__
     if not (isinstance(scores, np.ndarray) and scores.shape == shape):

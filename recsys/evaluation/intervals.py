@@ -17,12 +17,12 @@ _BATCH_SIZE = 2**22  # number of values that are resampled at a time
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the ends of its confidence interval, which are NaN where there is none.
+    """An estimate with its confidence interval; both ends are NaN if the interval is undefined.
 
     Attributes:
-        mean: the estimate, a mean or a ratio of means.
-        low: lower end.
-        high: upper end.
+        mean: the estimate: a mean, or a ratio of two means.
+        low: lower end of the interval.
+        high: upper end of the interval.
     """
 
     mean: float
@@ -35,7 +35,7 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
-    """Return the mean of values (n,) with Student's t interval, whose ends are NaN for a single value."""
+    """Return the mean of values (n,) with its Student's t interval; the ends are NaN if there is a single value."""
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return Interval(mean, np.nan, np.nan)
@@ -54,8 +54,8 @@ def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 
         seed: seed of the bootstrap, which resamples users.
 
     Returns:
-        The ratio, NaN if the denominators sum to 0. The ends are NaN if all users have the same ratio, or if too few
-        users have nonzero summands for the interval to be defined.
+        The ratio, which is NaN if the denominators sum to 0, with its interval. The ends of the interval are NaN if all
+        users have the same ratio, or if too few users have nonzero summands for the interval to be defined.
     """
     above, below = np.asarray(numerators, float), np.asarray(denominators, float)
     if np.allclose(above * below.sum(), below * above.sum()):

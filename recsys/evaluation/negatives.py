@@ -1,4 +1,4 @@
-"""Sampling of negatives: items that a user has not rated."""
+"""Samples negatives, which are items that a user has not rated."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from recsys.data.query import History
 
 
 def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
-    """Sample, for each user of a holdout, items that are neither known nor held out, uniformly without replacement.
+    """Sample unrated items uniformly without replacement, for each user with held-out ratings.
+
+    An item is unrated if the user's rating of it is neither known nor held out.
 
     Args:
-        holdout: the histories and the held-out ratings of its users.
+        holdout: the known and the held-out ratings of the users.
         n: number of items for each user.
         seed: seed of the sample.
 
@@ -41,7 +43,7 @@ def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
 
 
 def _rated_items(holdout: Holdout) -> History:
-    """Return the items that each user of a holdout has rated, in order of their codes."""
+    """Return the items that each user of a holdout has rated, sorted by item code, as a history with a row per user."""
     matrix = holdout.interactions()[holdout.users]
     matrix.sort_indices()
     return History(matrix.indptr.astype(np.int64), matrix.indices, matrix.data)
@@ -50,7 +52,7 @@ def _rated_items(holdout: Holdout) -> History:
 def _sample_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Sample, for each size, n different whole numbers from 0 to size - 1; every subset of n numbers is equally likely.
 
-    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), on all sizes at once.
+    Uses Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987) for all sizes at once.
 
     Args:
         sizes: int64 (m,) sizes.
@@ -58,7 +60,8 @@ def _sample_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.n
         rng: source of random numbers.
 
     Returns:
-        int64 (m, n); all numbers below a size that is less than n, after padding with -1.
+        int64 (m, n) numbers, a row for each size. If a size is less than n, its row starts with padding of -1, and all
+        numbers from 0 to size - 1 follow.
     """
     sampled = np.full((len(sizes), n), -1)
     for place in range(n):

@@ -6,12 +6,13 @@ weighted by 1 / propensity, and divides the sum by the number of logged lists. T
 two models rarely have a whole list in common: a click is assumed to depend on user and item, and not on the item's
 position or on the other items of the list. This is the document click model of Li, Abbasi-Yadkori, Kveton,
 Muthukrishnan, Vinay and Wen, "Offline Evaluation of Ranking Policies with Click Models", KDD 2018. The self-normalised
-estimate (SNIPS) divides by the observed sum of weights where IPS divides by the expected one, which adds a small bias
-and reduces variance (Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning", NeurIPS
-2015).
+estimate (SNIPS) divides by the observed sum of weights, whereas IPS divides by the expected sum. SNIPS therefore has a
+small bias, but less variance (Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning",
+NeurIPS 2015).
 
-Items that the logging model could not have shown contribute to neither estimate. IPS implicitly assumes that their
-reward is 0, SNIPS that it is the mean of the others; `support` is the share of the evaluated model's items that remain.
+Items of the evaluated model that the logging model could not have shown contribute to neither estimate. IPS implicitly
+assumes that their reward is 0, and SNIPS that it equals the mean reward of the items that could have been shown.
+`OffPolicy.support` estimates how large a share of the evaluated model's items could have been shown.
 """
 
 from __future__ import annotations
@@ -30,15 +31,17 @@ class OffPolicy:
 
     Attributes:
         n_lists: number of logged lists.
-        n_users: number of users to whom they were shown.
-        observed: mean reward of the logged lists, which is the sum of the rewards of their items.
-        ips: mean reward of the evaluated model's lists, by inverse propensity scoring; biased downwards where the
-            support is below 1 and rewards are positive.
-        snips: the same mean by the self-normalised estimate; NaN if the evaluated model lists no logged item.
-        support: estimated share of the evaluated model's items that could have been shown; chance can raise it above 1.
-        effective_sample_size: number of equally weighted items with the same precision (Kish, "Survey Sampling", 1965);
-            0 if the evaluated model lists no logged item.
-        largest_weight: largest weight, `listed` / `propensity`, of a logged item.
+        n_users: number of users to whom the logged lists were shown.
+        observed: mean reward of a logged list; the reward of a list is the sum of the rewards of its items.
+        ips: mean reward of a list of the evaluated model, estimated by inverse propensity scoring. The estimate is
+            biased downwards if `support` is below 1 and rewards are positive.
+        snips: mean reward of a list of the evaluated model, by the self-normalised estimate; NaN if the evaluated model
+            lists no logged item.
+        support: estimated share of the evaluated model's items that the logging model could have shown; by chance, the
+            estimate can exceed 1.
+        effective_sample_size: number of equally weighted items that would give the same precision (Kish, "Survey
+            Sampling", 1965); 0 if the evaluated model lists no logged item.
+        largest_weight: largest weight of a logged item, `listed` / `propensity`; see `off_policy`.
     """
 
     n_lists: int
@@ -55,10 +58,10 @@ def off_policy(shown: pd.DataFrame, n_listed: float, seed: int = 0) -> OffPolicy
     """Estimate the mean reward of an evaluated model's lists from the lists of a logging model.
 
     Args:
-        shown: a row for each item of each logged list: `list_id`, `user_id`, `propensity` (above 0, at most 1: the
-            probability with which the logging model lists the item in this situation), `reward` (0 or 1, or any number)
-            and `listed`, the probability with which the evaluated model lists the item in the same situation (0 or 1 if
-            the model is deterministic).
+        shown: a row for each item of each logged list: `list_id`, `user_id`, `propensity` (the probability, above 0 and
+            at most 1, with which the logging model put the item on the list), `reward` (0 or 1, or any other number)
+            and `listed` (the probability with which the evaluated model lists the item in the same situation, which is
+            0 or 1 if the model is deterministic).
         n_listed: mean number of items in a list of the evaluated model.
         seed: seed of the bootstrap.
     """

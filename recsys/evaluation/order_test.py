@@ -1,9 +1,9 @@
-"""The order test: the accuracy of a model that reads each history in random order.
+"""The order test measures the accuracy of a model on histories in random order.
 
-The difference from the accuracy on histories in time order is what the model gains from that order (Woolridge et al.,
-"Sequence or Pseudo-Sequence? An Analysis of Sequential Recommendation Datasets", PERSPECTIVES workshop at RecSys 2021;
-Klenitskiy et al., "Does It Look Sequential? An Analysis of Datasets for Evaluation of Sequential Recommendations",
-RecSys 2024).
+The difference between the accuracy on histories in time order and this accuracy is what the model gains from the order
+(Woolridge et al., "Sequence or Pseudo-Sequence? An Analysis of Sequential Recommendation Datasets", PERSPECTIVES
+workshop at RecSys 2021; Klenitskiy et al., "Does It Look Sequential? An Analysis of Datasets for Evaluation of
+Sequential Recommendations", RecSys 2024).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def check_order_test(model: Recommender, protocol: AnyProtocol) -> None:
     """Check that shuffling histories can change the metrics of a model.
 
     Raises:
-        UserError: the model scores without the history of a query, or nothing is ranked.
+        UserError: the model does not use histories, or the protocol is None, so that no items are ranked.
     """
     if not model.uses_history:
         raise UserError(
@@ -36,14 +36,15 @@ def check_order_test(model: Recommender, protocol: AnyProtocol) -> None:
 def order_test(
     model: Recommender, holdout: Holdout, protocol: AnyProtocol, ks: Sequence[int], seed: int = 0
 ) -> dict[str, float]:
-    """Return the NDCG of a fitted model on shuffled histories, by names such as `ndcg@10/shuffled_history`.
+    """Return the NDCG of a fitted model on shuffled histories, keyed by names such as `ndcg@10/shuffled_history`.
 
     Args:
         model: a fitted model.
         holdout: the held-out ratings and the users' histories.
         protocol: determines which items are ranked.
-        ks: list lengths of the evaluation; the order test uses `LIST_LENGTH`, or the largest k if that is less.
-        seed: seed for shuffling.
+        ks: list lengths of the evaluation; the order test uses only `LIST_LENGTH` or the largest k, whichever is
+            smaller.
+        seed: seed with which histories are shuffled.
 
     Raises:
         UserError: see `evaluate`.

@@ -1,8 +1,8 @@
-"""Protocols: the items among which a user's held-out items are ranked.
+"""Evaluation protocols, which determine among which items a user's held-out items are ranked.
 
-In full ranking these are all items that the user has not rated. Ranking the held-out items among a sample instead can
-order models differently (Krichene and Rendle, "On Sampled Metrics for Item Recommendation", KDD 2020), so the names of
-such metrics carry the size of the sample: `ndcg@10/sampled99`.
+In full ranking, these are all items that the user has not rated. If held-out items are ranked among only a sample of
+these, models can come out in a different order (Krichene and Rendle, "On Sampled Metrics for Item Recommendation", KDD
+2020). The names of sampled metrics therefore include the size of the sample: `ndcg@10/sampled99`.
 """
 
 from __future__ import annotations
@@ -27,20 +27,23 @@ class Protocol(ABC):
 
     @abstractmethod
     def suffix(self, holdout: Holdout) -> str:
-        """Return the suffix of the metrics' names, such as `/sampled99`."""
+        """Return the suffix that this protocol adds to the names of metrics, such as `/sampled99`; it may be empty."""
 
     @abstractmethod
     def n_ranked(self, holdout: Holdout) -> int:
-        """Return the largest list length k that an evaluation by this protocol accepts."""
+        """Return the largest list length k that an evaluation with this protocol accepts."""
 
     @abstractmethod
     def mask(self, holdout: Holdout) -> Mask:
-        """Return the function that excludes items that are not ranked; see `Mask`."""
+        """Return a function that sets the scores of all items that are not ranked to -inf; see `Mask`."""
 
 
 @dataclass(frozen=True)
 class FullRanking(Protocol):
-    """Ranks all items, or all candidates of the holdout, that the user has not rated."""
+    """Ranks a user's held-out items among all items that the user has not rated.
+
+    If the holdout has `candidates`, only these items are ranked.
+    """
 
     def suffix(self, holdout: Holdout) -> str:
         """See `Protocol.suffix`."""
@@ -63,8 +66,8 @@ class SampledNegatives(Protocol):
     """Ranks a user's held-out items among a sample of the items that the user has not rated.
 
     The sample is uniform, without replacement, from the whole catalogue; it is the same for every model and for all
-    queries of a user. If the source has its own negatives (`Dataset.negatives`), they replace the sample, whatever
-    their number.
+    queries of a user. If the data come with negatives of their own (`Dataset.negatives`), all of these are used instead
+    of the sample, and `n` has no effect.
 
     Args:
         n: number of items to sample for each user.
@@ -78,7 +81,7 @@ class SampledNegatives(Protocol):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the values."""
+        """Check that `n` and `seed` are in range."""
         check_positive(n=self.n)
         check_seed(seed=self.seed)
 
@@ -115,10 +118,10 @@ class SampledNegatives(Protocol):
 
 @dataclass(frozen=True)
 class SeveralProtocols:
-    """Measures the same scores by several protocols; the lists of an evaluation are those of the first one.
+    """Several protocols that are applied to the same scores; `Evaluation.top` has the lists of the first protocol.
 
     Args:
-        protocols: the protocols, under any names.
+        protocols: the protocols, keyed by arbitrary names.
     """
 
     protocols: Mapping[str, Protocol]
@@ -128,7 +131,7 @@ AnyProtocol = Protocol | SeveralProtocols | None  # None ranks nothing: only pre
 
 
 def single_protocols(protocol: AnyProtocol) -> list[Protocol]:
-    """Return the protocols that rank items; none where only predicted ratings are measured."""
+    """Return the individual protocols as a list; an empty list if `protocol` is None, so that no items are ranked."""
     if protocol is None:
         return []
     return list(protocol.protocols.values()) if isinstance(protocol, SeveralProtocols) else [protocol]

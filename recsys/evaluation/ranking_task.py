@@ -1,4 +1,4 @@
-"""Measurement of a model's ranking of the held-out items and of its lists."""
+"""Measures how a model ranks the held-out items, and computes metrics of its recommended lists."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ListMetric = Callable[[np.ndarray, History], np.ndarray]
 
 
 class RankingTask:
-    """Measures the ranking of the items that a protocol selects, batch by batch.
+    """Measures, batch by batch, how a model ranks the items that a protocol selects.
 
     Args:
         model: a fitted model.
@@ -67,12 +67,12 @@ class RankingTask:
         self.values: dict[str, np.ndarray] = defaultdict(lambda: np.empty(n_queries))
 
     def measure(self, rows: np.ndarray, query: Query, scores: np.ndarray) -> None:
-        """Measure a batch of queries; batches must come in the order of the holdout's queries.
+        """Measure a batch of queries; batches must be passed in the order of the holdout's queries.
 
         Args:
             rows: int64 (B,) positions of the queries in the holdout.
             query: the B queries, with histories in time order.
-            scores: float32 (B, n_items) scores of all items; not changed.
+            scores: float32 (B, n_items) scores of all items; the array is not changed.
         """
         relevant = self.holdout.relevant(rows)
         ranked = self.mask(scores, rows)
@@ -89,9 +89,10 @@ class RankingTask:
             self.values[name][rows] = value
 
     def measurements(self) -> Measurements:
-        """Return the metrics of all batches; in the first of several processes, those of all processes.
+        """Return the metrics of all measured queries.
 
-        Several processes must call this together, once.
+        If several processes evaluate together, every process must call this exactly once. The first process returns the
+        metrics of the queries of all processes, and each other process only those of its own queries.
         """
         shard = self.holdout.known.shard
         if shard is not None:
@@ -109,7 +110,7 @@ class RankingTask:
 
 
 def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]:
-    """Return the metrics of single lists beyond accuracy, by name, that the data and the model allow."""
+    """Return the beyond-accuracy metrics of individual lists that the data and the model support, keyed by name."""
     counts, n_users = dataset.item_counts, dataset.n_raters
     metrics: dict[str, ListMetric] = {
         "novelty": lambda top, history: beyond_accuracy.novelty(top, counts, n_users),
@@ -129,7 +130,7 @@ def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]
 
 
 def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[str, float]:
-    """Compute coverage and the Gini coefficient of all lists together, over the items that can be ranked."""
+    """Compute coverage and the Gini coefficient from all lists together, over the items that can be ranked."""
     exposure = np.bincount(top[top >= 0], minlength=holdout.known.n_items)
     if holdout.candidates is not None:
         exposure = exposure[holdout.candidates]
@@ -141,7 +142,12 @@ def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[st
 
 
 def _per_rating(ranks: np.ndarray, ks: Sequence[int]) -> pd.DataFrame:
-    """Compute, at each k, whether each held-out item is listed (`recall@k`), and its discounted gain (`dcg@k`)."""
+    """Compute, for each held-out item and each k, whether it is in the top k (`recall@k`) and its gain (`dcg@k`).
+
+    Args:
+        ranks: int64 (n,) rank of each held-out item in its list, from 1; 0 if the item is not listed.
+        ks: list lengths.
+    """
     gains = discount(np.maximum(ranks, 1))
     listed = {k: (ranks > 0) & (ranks <= k) for k in ks}
     recall = {f"recall@{k}": listed[k].astype(np.float64) for k in ks}

@@ -1,4 +1,4 @@
-"""Measurement of predictions of the held-out ratings."""
+"""Measures predictions of the held-out ratings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from recsys.metrics.ratings import rating_metrics
 
 
 def measure_ratings(predicted: np.ndarray, holdout: Holdout) -> Measurements:
-    """Measure predicted ratings, per query, per rating and pooled over all ratings.
+    """Compute metrics of predicted ratings per query, per rating, and pooled over all ratings.
 
     Args:
         predicted: float32 (n,) prediction of each held-out rating, in the holdout's order.
         holdout: the held-out ratings.
 
     Returns:
-        The metrics of `rating_metrics`, and of each rating the squared and the absolute error, `mse` and `mae`; no
-        lists.
+        Per query and over all ratings, the metrics of `rating_metrics`; per rating, the squared error `mse` and the
+        absolute error `mae`. `top` has no columns.
     """
     held_out = holdout.ratings
     rows, one_group = holdout.relevant(np.arange(holdout.n_queries)).rows, np.zeros(len(held_out), np.int64)
@@ -32,11 +32,11 @@ def measure_ratings(predicted: np.ndarray, holdout: Holdout) -> Measurements:
 
 
 def calibration(predicted: np.ndarray, actual: np.ndarray) -> pd.DataFrame:
-    """Compare predicted with actual ratings, both (n,), in bins of a quarter of a rating unit.
+    """Compare predicted with actual ratings, both (n,), in bins of predictions a quarter of a rating unit wide.
 
     Returns:
-        A row for each bin with predictions, in ascending order: `stars` (its centre), `n` (their number), and the means
-        `predicted` and `actual`.
+        A row for each bin that has predictions, in ascending order: its centre `stars`, the number `n` of predictions
+        in it, and the mean `predicted` and `actual` ratings.
     """
     pairs = pd.DataFrame({"predicted": predicted, "actual": actual}, dtype=np.float64)
     bins = pairs.groupby((pairs["predicted"] * 4).round() / 4)

@@ -1,12 +1,12 @@
-"""Rerankers reorder the best items of a model's list to serve another goal too (diversity, calibration, novelty).
+"""Rerankers reorder the best items of a model's list to serve a second goal (diversity, calibration or novelty).
 
-Every reranker fills a list greedily, place by place, with the candidate that has the largest
+Every reranker fills a list greedily: the next place goes to the candidate that has the largest
 
     (1 - trade_off) * relevance - trade_off * cost
 
-where relevance is the model's score, scaled linearly to 0 to 1 over the user's candidates, and the cost depends on the
-items that are already listed. The candidates are the `n_candidates` items with the highest scores. Equal values are
-ranked in the model's order, so `trade_off=0` gives the model's own list.
+where relevance is the model's score, scaled linearly to the range 0 to 1 over the user's candidates, and the cost
+depends on the items that are already in the list. The candidates are the `n_candidates` items with the highest scores.
+Equal values are ranked in the model's order, so `trade_off=0` gives the model's own list.
 """
 
 from __future__ import annotations
@@ -35,30 +35,34 @@ Ranker = Callable[[np.ndarray, np.ndarray, History, int], np.ndarray]
 
 
 def rank_by_score(scores: np.ndarray, users: np.ndarray, history: History, k: int) -> np.ndarray:
-    """Return the lists of the model itself, int64 (B, k); the arguments are those of a `Ranker`."""
+    """Return lists in the order of the model's scores, int64 (B, k), padded with -1; for the arguments see `Ranker`."""
     return top_k(scores, users, k)
 
 
 class ListCosts(ABC):
-    """The costs of appending each candidate to the lists of B users; the lists are empty at first and grow."""
+    """The cost of appending each candidate to the lists of B users, which are empty at first and grow item by item."""
 
     @abstractmethod
     def next_costs(self) -> np.ndarray:
-        """Return the cost of each of n candidates at the next place, float32 (B, n)."""
+        """Return the cost of appending each of n candidates to its user's list, float32 (B, n)."""
 
     @abstractmethod
     def append(self, places: np.ndarray) -> None:
-        """Append one candidate to each user's list, given by its index among the n candidates, int64 (B,)."""
+        """Append a candidate to each user's list.
+
+        Args:
+            places: int64 (B,) index of the appended candidate among the user's n candidates.
+        """
 
 
 @dataclass(frozen=True)
 class Reranker(ABC):
-    """Reorders lists. Subclasses are frozen dataclasses with JSON-able fields.
+    """Base class of rerankers, which reorder a model's lists. Subclasses are frozen dataclasses with JSON-able fields.
 
     Args:
-        trade_off: weight of the other goal, from 0 (the model's own list) to 1 (only the other goal).
-        n_candidates: number of a user's best items that are reordered; the items after them keep their places, in lists
-            that are longer than this.
+        trade_off: weight of the second goal, from 0 (the model's own list) to 1 (only the second goal counts).
+        n_candidates: number of best-scored items of each user that are reordered. In longer lists, the items after
+            these keep their places.
 
     Raises:
         UserError: a value is out of range.
@@ -68,7 +72,7 @@ class Reranker(ABC):
     n_candidates: int = 100
 
     def __post_init__(self) -> None:
-        """Check the values."""
+        """Check that the fields are in range."""
         if not 0 <= self.trade_off <= 1:
             raise UserError(f"trade_off, the weight of the other goal, must be between 0 and 1 (got {self.trade_off}).")
         if self.n_candidates < 1:
@@ -76,7 +80,7 @@ class Reranker(ABC):
 
     @abstractmethod
     def check(self, model: Scorer, dataset: Dataset) -> None:
-        """Check that the lists of a model, fitted or not, can be reordered.
+        """Check that this reranker can reorder the lists of a model, which need not be fitted.
 
         Raises:
             UserError: the model or the items of `dataset` lack what the goal needs, such as genres.
@@ -84,14 +88,15 @@ class Reranker(ABC):
 
     @abstractmethod
     def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
-        """Return a function that starts empty lists for B users, given their candidates and histories.
+        """Return a function that creates the `ListCosts` of B users, whose lists are still empty.
 
         Args:
             model: a fitted model.
             dataset: the training ratings with the frame of items.
 
         Returns:
-            A function of candidates, int64 (B, n) item codes padded with -1, and of histories, B rows.
+            A function with two arguments: the candidates, int64 (B, n) item codes padded with -1, and the users'
+            histories, B rows.
         """
 
     def ranker(self, model: Scorer, dataset: Dataset) -> Ranker:
@@ -123,13 +128,13 @@ class Reranker(ABC):
 
 
 def ranker(reranker: Reranker | None, model: Scorer, dataset: Dataset) -> Ranker:
-    """Return the function that turns the scores of a fitted model into lists: without a reranker, the model's own."""
+    """Return the function that turns a fitted model's scores into lists, reordered unless `reranker` is None."""
     return rank_by_score if reranker is None else reranker.ranker(model, dataset)
 
 
 @dataclass(frozen=True)
 class MaximalMarginalRelevance(Reranker):
-    """Lists items that are dissimilar to those before them: the cost is the largest similarity to a listed item.
+    """Lists items that are dissimilar to each other: an item's cost is its largest similarity to a listed item.
 
     Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing
     Summaries", SIGIR 1998.
@@ -171,10 +176,11 @@ class MaximalMarginalRelevance(Reranker):
 
 @dataclass(frozen=True)
 class Calibrated(Reranker):
-    """Lists genres in the proportions of the user's history: the cost is the divergence of the list from the history.
+    """Lists items whose genres have similar proportions as in the user's history.
 
-    Steck, "Calibrated Recommendations", RecSys 2018; `recsys.metrics.beyond_accuracy.miscalibration` has the equation.
-    All listed items have the same weight.
+    The cost of an item is the divergence between the genres of the history and those of the list with this item: Steck,
+    "Calibrated Recommendations", RecSys 2018. For the equation see `recsys.metrics.beyond_accuracy.miscalibration`. All
+    listed items have the same weight.
 
     Args:
         trade_off: see `Reranker`; the paper's lambda.
@@ -198,10 +204,11 @@ class Calibrated(Reranker):
 
 @dataclass(frozen=True)
 class Surprising(Reranker):
-    """Lists less popular items: the cost is log(1 + n_i), with n_i the number of training ratings of item i.
+    """Lists less popular items: the cost of item i is log(1 + n_i), where n_i is its number of training ratings.
 
-    It is divided by its largest value over the catalogue. The cost falls with an item's self-information, -log(n_i / n)
-    for n users: Zhou et al., "Solving the Apparent Diversity-Accuracy Dilemma of Recommender Systems", PNAS 2010.
+    The costs are divided by the largest cost in the catalogue. The higher an item's self-information, -log(n_i / n) for
+    n users, the lower its cost: Zhou et al., "Solving the Apparent Diversity-Accuracy Dilemma of Recommender Systems",
+    PNAS 2010.
 
     Args:
         trade_off: see `Reranker`.
@@ -235,7 +242,13 @@ class _ConstantCosts(ListCosts):
 
 
 class _RedundancyCosts(ListCosts):
-    """The largest similarity of candidates, with features (B, n, d), to a listed item; 0 for an empty list."""
+    """A candidate's cost is its largest similarity to an item in the list; 0 if the list is empty.
+
+    Args:
+        features: (B, n, d) features of the candidates.
+        similarity: function that compares features (B, n, d) with those of one item per user, (B, d, 1), and returns
+            similarities (B, n, 1).
+    """
 
     def __init__(self, features: np.ndarray, similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         self.features, self.similarity = features, similarity
@@ -251,11 +264,11 @@ class _RedundancyCosts(ListCosts):
 
 
 class _MiscalibrationCosts(ListCosts):
-    """The divergence of the genres of a list with each candidate appended from those of the history.
+    """A candidate's cost is the divergence between the genres of the list with this candidate and of the history.
 
     Args:
-        of_candidates: float32 (B, n, g) p(genre | item) of the candidates.
-        of_histories: float32 (B, g) p(genre | user).
+        of_candidates: float32 (B, n, g) distribution over genres of each candidate, p(genre | item).
+        of_histories: float32 (B, g) distribution over genres of each history, p(genre | user).
     """
 
     def __init__(self, of_candidates: np.ndarray, of_histories: np.ndarray) -> None:
@@ -272,19 +285,29 @@ class _MiscalibrationCosts(ListCosts):
 
 
 def _jaccard(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
-    """Return the Jaccard similarity (B, n, 1) of binary features (B, n, d) and (B, d, 1)."""
+    """Return the Jaccard similarity (B, n, 1) of candidates to one listed item per user, given by binary features.
+
+    Args:
+        features: (B, n, d) features of the candidates.
+        listed: (B, d, 1) features of the listed items.
+    """
     shared = features @ listed
     joint = features.sum(axis=2, keepdims=True) + listed.sum(axis=1, keepdims=True) - shared
     return shared / np.maximum(joint, 1)
 
 
 def _cosine(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
-    """Return the cosine (B, n, 1) of unit vectors (B, n, d) and (B, d, 1)."""
+    """Return the cosine similarity (B, n, 1) of candidates to one listed item per user, given by unit vectors.
+
+    Args:
+        features: (B, n, d) unit vectors of the candidates.
+        listed: (B, d, 1) unit vectors of the listed items.
+    """
     return features @ listed
 
 
 def _relevance(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Scale the scores of each user's candidates linearly to 0 to 1, float32 (B, n); -inf at padding."""
+    """Scale the scores of each user's candidates linearly to the range 0 to 1, float32 (B, n); -inf at padding."""
     values = np.take_along_axis(scores, candidates, axis=1)
     listed = candidates >= 0
     lowest = np.where(listed, values, np.inf).min(axis=1, keepdims=True)
@@ -293,7 +316,17 @@ def _relevance(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def _greedy_order(relevance: np.ndarray, costs: ListCosts, trade_off: float, n_places: int) -> np.ndarray:
-    """Return the index of the candidate at each place of a list, int64 (B, n_places); -1 if no candidate is left."""
+    """Fill the lists greedily, and return which candidate is at each place.
+
+    Args:
+        relevance: float32 (B, n) relevance of the candidates; -inf at padding.
+        costs: the costs of the candidates.
+        trade_off: weight of the costs, from 0 to 1.
+        n_places: length of the lists.
+
+    Returns:
+        int64 (B, n_places) index of the candidate at each place; -1 where no candidate is left.
+    """
     rows = np.arange(len(relevance))
     order = np.empty((len(relevance), n_places), np.int64)
     left = relevance > -np.inf

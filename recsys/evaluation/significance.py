@@ -1,6 +1,6 @@
-"""The size of paired differences, and the correction of p-values for many tests.
+"""Effect sizes of paired differences, and correction of p-values for multiple testing.
 
-`recsys.evaluation.resampling.compare` gives intervals and p-values.
+`recsys.evaluation.resampling.compare` computes the intervals and p-values themselves.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 
 SIGNIFICANT = 0.05  # adjusted p-values below this are significant
-_ROUNDING = 1e-12  # differences of two metrics, which are of the order of 1 or above, vary by less through rounding
+_ROUNDING = 1e-12  # smaller variations of differences are due to rounding; metrics are of the order of 1 or above
 
 
 def effect_size(differences: np.ndarray) -> float:
     """Return the mean of paired differences (n,) divided by their standard deviation.
 
-    It is NaN if n is 0 or all differences are equal, apart from rounding.
+    The result is NaN if n is 0, or if all differences are equal apart from rounding.
 
-    This is d_z of Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small, 0.5 medium and
-    0.8 large.
+    This is the effect size d_z of Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small,
+    0.5 medium and 0.8 large.
     """
     if not len(differences) or np.ptp(differences) <= _ROUNDING * max(1.0, np.abs(differences).max()):
         return np.nan
@@ -27,7 +27,7 @@ def effect_size(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return p-values (n,) adjusted for n tests by Holm's method, float64 (n,), in the given order.
+    """Adjust the p-values (n,) of n tests by Holm's method, and return them in the given order, float64 (n,).
 
     Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 1979.
     """

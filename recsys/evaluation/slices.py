@@ -1,4 +1,7 @@
-"""Averages of metrics over slices: groups of users, or groups of held-out ratings by item."""
+"""Averages of metrics over slices, which are groups of queries by user or of held-out ratings by item.
+
+Users are grouped by properties such as age, and items by properties such as genre.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,16 @@ def slice_averages(holdout: Holdout, per_query: pd.DataFrame, per_rating: pd.Dat
     """Average metrics over slices of users and of items.
 
     Args:
-        holdout: holdout whose frames of users and items define the slices.
+        holdout: the evaluated holdout; its data frames of users and items define the slices.
         per_query: a row of metrics for each query of the holdout.
         per_rating: a row of metrics for each held-out rating.
 
     Returns:
-        A row for each slice: its kind `slice`, its `value`, the number `n` of its queries or held-out ratings, and the
-        mean of each metric. Queries are grouped by `activity` (bands of the length of the history) and by `age`,
-        `gender` and `segment` of the user; held-out ratings by `popularity` (bands of the number of training ratings),
-        `decade` and `genre` of the item, and by kind of `query` if the holdout separates cold queries. Kinds whose
-        column the frames lack are left out.
+        A row for each slice: the property by which it is grouped (`slice`), the `value` of this property, the number
+        `n` of its queries or held-out ratings, and the mean of each metric. Queries are grouped by `activity` (bands of
+        the length of the history) and by the user's `age`, `gender` and `segment`. Held-out ratings are grouped by the
+        item's `popularity` (bands of the number of training ratings), `decade` and `genre` and, if the holdout
+        separates cold queries, by `query` (see `cold_queries.kinds`). Properties missing in the frames are left out.
     """
     known, users, items = holdout.known, holdout.query_users, holdout.ratings.items
     user_frame, item_frame = known.user_frame, known.item_frame
@@ -48,7 +51,10 @@ def slice_averages(holdout: Holdout, per_query: pd.DataFrame, per_rating: pd.Dat
 
 
 def quantile_bands(counts: np.ndarray) -> pd.Categorical[str]:
-    """Assign counts (n,) to at most `N_BANDS` bands of about equal size, named by their ends, such as `20-35`."""
+    """Assign each of n counts to one of at most `N_BANDS` bands, which hold about equally many counts.
+
+    The bands are named by their smallest and largest count, such as `20-35`.
+    """
     lowest = np.unique(np.quantile(counts, np.arange(N_BANDS) / N_BANDS, method="inverted_cdf"))
     band = np.searchsorted(lowest, counts, side="right") - 1
     names = [f"{counts[band == i].min()}-{counts[band == i].max()}" for i in range(len(lowest))]
@@ -56,7 +62,12 @@ def quantile_bands(counts: np.ndarray) -> pd.Categorical[str]:
 
 
 def _averages(name: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
-    """Average each column of `values`, n rows, over the rows with equal labels (n,); missing ones form `unknown`."""
+    """Average each column of `values`, n rows, over the rows with equal labels (n,).
+
+    Returns:
+        A row for each label: `name` as `slice`, the label as `value` (`unknown` for missing labels), the number `n` of
+        its rows, and the mean of each column.
+    """
     groups = values.groupby(pd.CategoricalIndex(labels), observed=True, dropna=False)
     frame = groups.mean()
     frame.insert(0, "n", groups.size())

@@ -1,1 +1,1 @@
-"""Exploration of a data set by questions, each answered by a SELECT statement, a figure and a finding."""
+"""Exploration of a data set: each question about it is answered by a SELECT statement, a figure and a finding."""

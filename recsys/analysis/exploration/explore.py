@@ -1,4 +1,4 @@
-"""Exploration of a data set: answers questions about its clean tables, each with a figure and a finding."""
+"""Explores a data set: answers questions about its clean tables, each with a figure and a finding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ SQL = Path(__file__).parent / "sql"
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its figure, whose layout is final, and its finding, one or more sentences."""
+    """The answer to a question.
+
+    Attributes:
+        question: the question.
+        fig: the figure; its layout is final.
+        finding: the finding, in one or more sentences.
+    """
 
     question: Question
     fig: Figure
@@ -32,11 +38,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exploration:
-    """The answers that a data set allows.
+    """The answers to those questions for which the data set suffices.
 
     Attributes:
         answers: answers in the order of `QUESTIONS`.
-        omissions: a sentence for each reason why some questions have no answer; it lists these questions.
+        omissions: a sentence for each reason why questions have no answer; the sentence lists these questions.
     """
 
     answers: list[Answer]
@@ -44,7 +50,7 @@ class Exploration:
 
 
 def explore(prepared: Prepared) -> Exploration:
-    """Answer all questions for which the data suffice; call this within `figures.style()`."""
+    """Answer all questions for which the data suffice. This must be called within `figures.style()`."""
     available = _available(prepared.dataset)
     possible = [question for question in QUESTIONS if available.issuperset(question.requires)]
     results = list(query(prepared, possible))
@@ -86,7 +92,15 @@ def _available(dataset: Dataset) -> set[str]:
 
 
 def _omissions(name: str, available: set[str], unanswered: Sequence[Question]) -> list[str]:
-    """Return a sentence for each combination of properties that questions lack, and one for too few rows."""
+    """Return sentences that say which questions have no answer, and why.
+
+    There is a sentence for each combination of missing properties, and one for questions whose result has too few rows.
+
+    Args:
+        name: name of the data set.
+        available: keys of `REQUIREMENTS` that the data set meets.
+        unanswered: questions whose SELECT statement returned too few rows.
+    """
     texts: dict[str, list[str]] = {}
     for question in QUESTIONS:
         missing = [requirement for requirement in question.requires if requirement not in available]

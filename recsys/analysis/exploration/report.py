@@ -1,7 +1,7 @@
-"""The exploratory report: writes the answers about a data set as a page, as figures, for TensorBoard and the terminal.
+"""The exploratory report: writes the answers to the questions about a data set to files, and prints them.
 
-The directory of a report holds `report.html`, which is self-contained, each figure as `<question>.png` and
-`<question>.svg`, and an event file that shows the figures in TensorBoard.
+The directory of a report has `report.html`, which is self-contained, each figure as `<question>.png` and
+`<question>.svg`, and an event file with which TensorBoard shows the figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def write_report(directory: Path, prepared: Prepared) -> Exploration:
     """Explore a data set and write the report.
 
     Args:
-        directory: directory of the report, created if it does not exist. Files of an earlier report are replaced.
+        directory: directory of the report, created if it does not exist; files of an earlier report in it are replaced.
         prepared: the data set to explore.
 
     Raises:
@@ -63,7 +63,7 @@ def write_report(directory: Path, prepared: Prepared) -> Exploration:
 
 
 def print_findings(exploration: Exploration, report: Report) -> None:
-    """Print each question with its finding."""
+    """Print each question with its finding, what cleaning removed, and which questions have no answer."""
     for answer in exploration.answers:
         print(f"{answer.question.text}\n  {answer.finding}")
     print(f"What did cleaning remove?\n  {cleaning_finding(report)}")
@@ -72,7 +72,7 @@ def print_findings(exploration: Exploration, report: Report) -> None:
 
 
 def cleaning_finding(report: Report) -> str:
-    """State in a sentence how many ratings the cleaning removed, and by which of its rules most of them."""
+    """State in a sentence how many ratings cleaning removed, and which of its rules removed most of them."""
     n_dropped = sum(report.dropped.values())
     if not n_dropped:
         return f"Cleaning removed none of the {report.rows_read:,} ratings."
@@ -95,7 +95,7 @@ def _facts(report: Report) -> dict[str, str]:
 
 
 def _write_events(directory: Path, answers: Sequence[Answer]) -> None:
-    """Write the saved figures of a directory and their findings to one event file, atomically."""
+    """Write the figures, read from their PNG files in a directory, and the findings to one event file, atomically."""
     with TemporaryDirectory(dir=directory, prefix="events-") as scratch:
         with SummaryWriter(scratch) as writer:
             for answer in answers:

@@ -1,1 +1,1 @@
-"""Histories from other services: exported files are read, and their films are matched with those of the data."""
+"""Reads histories that users exported from other services, and matches their films with those of a data set."""

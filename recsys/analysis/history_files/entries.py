@@ -1,4 +1,4 @@
-"""Reading of history files: the films in them, the oldest date first, with their years, ratings and ids."""
+"""Reads the films in history files, with their years, ratings and ids, sorted by date from the oldest."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _HIGHEST = (5.0, 10.0, 100.0)  # highest ratings of the scales that are tried if
 
 @dataclass(frozen=True)
 class Entry:
-    """A film as a row of a file describes it.
+    """A film as a row of a history file describes it.
 
     Attributes:
-        titles: title of the film, and other titles in the row.
+        titles: title of the film, followed by other titles of it in the row, such as the original title.
         year: year of release, or None.
         liking: the rating as a share of the highest rating of the file's scale; None for a film without a rating.
-        imdb_id: number of the film's IMDb id, or None.
+        imdb_id: IMDb id as a number (113277 for `tt0113277`), or None.
         tmdb_id: id in The Movie Database, or None.
         movie_id: id in MovieLens, or None.
-        problem: why the row cannot be used, or empty.
-        no_film: what the row is if it is not a film, such as "a TV series", or empty; counts only if no film of the
-            data has an id of the row.
-        series: the series if the title looks like that of an episode, or empty; counts only if no film of the data has
-            the title.
+        problem: why the row cannot be used; empty if it can.
+        no_film: what the row describes if that is not a film, such as "a TV series"; empty for a film. It is ignored if
+            a film of the data has one of the row's ids.
+        series: name of the series if the title looks like that of an episode; else empty. It is ignored if a film of
+            the data has the title.
     """
 
     titles: tuple[str, ...]
@@ -54,7 +54,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Return title and year as in the file; a phrase stands for a missing title."""
+        """Return title and year as in the file; a missing title is replaced by a phrase such as "film 6"."""
         unnamed = "a film without a title" if self.movie_id is None else f"film {self.movie_id}"
         title = self.titles[0] if self.titles else unnamed
         return title if self.year is None else f"{title} ({self.year})"
@@ -62,13 +62,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class HistoryFile:
-    """The films of a file.
+    """The contents of a history file.
 
     Attributes:
         name: name of the file.
-        formats: names of the formats of the file's tables.
-        entries: the films of the file: first those without a date, in the order of the file, then the others, the
-            oldest date first.
+        formats: names of the formats of the tables in the file, such as `Letterboxd`; an archive can have several.
+        entries: the films of the file: first those without a date, in the order of the file, then those with a date,
+            the oldest date first.
     """
 
     name: str
@@ -77,14 +77,15 @@ class HistoryFile:
 
 
 def read_history(name: str, content: bytes) -> HistoryFile:
-    """Read the films of a file that a service exported.
+    """Read the films of a history file that was exported from a service.
 
     Args:
-        name: name of the file, for messages.
+        name: name of the file, for error messages.
         content: the file's bytes: delimited text, JSON, or a zip archive of such files.
 
     Raises:
-        UserError: the file cannot be read, has no films, has an unknown format, or is the history of several viewers.
+        UserError: the file cannot be read, has no films, has an unknown format, or has the histories of several
+            viewers.
     """
     tables = read_tables(name, content)
     recognised = [(table, found) for table in tables if (found := _format_of(table)) is not None]
@@ -107,7 +108,7 @@ def _format_of(table: Table) -> Format | None:
 
 
 def _entries(table: Table, layout: Format) -> list[tuple[float | None, Entry]]:
-    """Return the Unix time in seconds, or None, and the film of each row of a table."""
+    """Return a pair for each row of a table: its Unix time in seconds, or None if it has no date, and its film."""
     columns = {field: [name for name in names if name in table.columns] for field, names in layout.columns.items()}
     cells = [
         {field: next(filter(None, (row.get(name, "") for name in names)), "") for field, names in columns.items()}
@@ -129,10 +130,10 @@ def _entry(row: Mapping[str, str], own: Mapping[str, str], layout: Format, scale
     """Build the entry of a row.
 
     Args:
-        row: all cells by the file's columns.
-        own: cells by the fields of the format, such as `title`.
+        row: all cells of the row, by column of the file.
+        own: the cells that the format uses, by field, such as `title`.
         layout: the format.
-        scale: lowest and highest rating.
+        scale: lowest and highest rating of the file's scale.
     """
     title, year = own.get("title", ""), _YEAR.search(own.get("year", ""))
     if year is None and (match := _TITLE_AND_YEAR.fullmatch(title)):
@@ -159,7 +160,13 @@ def _entry(row: Mapping[str, str], own: Mapping[str, str], layout: Format, scale
 
 
 def _liking(text: str, scale: tuple[float, float], unrated_is_seen: bool) -> tuple[float | None, str]:
-    """Return a rating as a share of the highest one, or None without a rating; and a problem, or an empty string."""
+    """Parse a rating, and return the `liking` and the `problem` of its `Entry`.
+
+    Args:
+        text: the rating; empty for a film without a rating.
+        scale: lowest and highest rating of the file's scale.
+        unrated_is_seen: whether a film without a rating counts as seen; otherwise, a missing rating is a problem.
+    """
     if not text:
         return None, "" if unrated_is_seen else "the file has no rating for it"
     low, high = scale
@@ -170,7 +177,7 @@ def _liking(text: str, scale: tuple[float, float], unrated_is_seen: bool) -> tup
 
 
 def _scale(ratings: Sequence[str]) -> tuple[float, float]:
-    """Infer the scale of ratings, which is from 0 to 5, 10 or 100."""
+    """Infer the scale of ratings: the smallest of 0 to 5, 0 to 10 and 0 to 100 that includes all ratings."""
     highest = max((value for text in ratings if not math.isnan(value := _float(text))), default=0.0)
     return 0.0, next((end for end in _HIGHEST if highest <= end), _HIGHEST[-1])
 
@@ -190,7 +197,10 @@ def number_of_id(text: str) -> int | None:
 
 
 def _times(texts: Sequence[str]) -> list[float | None]:
-    """Parse dates and times by the first format that fits all of them, as Unix times; None for an empty text."""
+    """Parse dates and times as Unix times in seconds, by the first date format that fits all of them.
+
+    An empty text becomes None; so do all texts if no date format fits them all.
+    """
     for parse in _PARSERS:
         try:
             return [parse(text) if text else None for text in texts]

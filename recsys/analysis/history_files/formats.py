@@ -1,8 +1,9 @@
-"""The formats of histories that users export from Letterboxd, IMDb, Netflix and others, recognised by their columns.
+"""The formats of histories that users export from Letterboxd, IMDb, Netflix and other services.
 
-The columns follow the documentation of the services and examples that their users published, and were not tested on
-real exports. Names of columns are compared in lower case, with spaces in place of underscores and hyphens. Records of
-JSON are read as rows, and their nested fields as columns such as `movie.title`.
+A format is recognised by the columns of a file. The formats below follow the documentation of the services and examples
+that users have published; the formats were not tested on real exports. Names of columns are compared in lower case,
+with spaces in place of underscores and hyphens. A JSON record is read as a row, and its nested fields as columns such
+as `movie.title`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ class Format:
     """A format of history files.
 
     Attributes:
-        name: name by which viewers know the format.
+        name: name by which users know the format.
         recognised_by: columns that every file of the format has.
-        columns: names of columns by field (`title`, `other_title`, `year`, `rating`, `time`, `imdb_id`, `tmdb_id`,
-            `movie_id`, `kind`, `owner`); if a field has several columns, the first that is not empty in a row is used.
-        scale: lowest and highest rating, or None if they are inferred from the ratings.
-        has_no_other_columns: whether a file with further columns is of another format.
+        columns: names of the columns that contain each field (`title`, `other_title`, `year`, `rating`, `time`,
+            `imdb_id`, `tmdb_id`, `movie_id`, `kind`, `owner`). If a field has several columns, the first that is not
+            empty in a row is used.
+        scale: lowest and highest rating; None if they must be inferred from the ratings of a file.
+        has_no_other_columns: whether files of this format have exactly the columns in `recognised_by`; a file with
+            further columns is then of another format.
         unrated_is_seen: whether a film without a rating counts as seen.
-        excluded: column -> reason to ignore a row in which the column is not empty.
+        excluded: columns that exclude a row if they are not empty in it, each with the reason for this.
     """
 
     name: str

@@ -1,7 +1,8 @@
-"""Matching of the films of a history with those of a data set: by id, else by title and year.
+"""Matches the films of a history with those of a data set: by id, else by title and year.
 
-A film is matched with one film of the data or with none: if several match equally well, it is ambiguous. Films with
-different ids of the same kind are different, whatever their titles are.
+A film of a history is matched with at most one film of the data. If several films of the data match it equally well, it
+is ambiguous and stays unmatched. Films that have different ids in the same database, such as IMDb, are never matched,
+whatever their titles are.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ WITH_MOVIELENS_IDS = RELEASES.keys() - {"ml-100k"}  # ml-100k numbers its films 
 
 @dataclass(frozen=True)
 class MatchedFilm:
-    """A film of the data that a history has.
+    """A film of a history that is matched with a film of the data.
 
     Attributes:
-        item: code of the film.
-        rating: the rating on the scale of the data; for a film without a rating, the value nearest to the data's mean.
+        item: code of the film in the data.
+        rating: the rating, converted to the scale of the data. For a film without a rating, the value of the scale that
+            is nearest to the data's mean rating.
         is_rated: whether the history has a rating of the film.
-        name: title and year in the file.
-        way: how the film was matched: by an id, by title and year, by title alone, ...
+        name: title and year of the film in the history file.
+        way: how the film was matched, such as `IMDb id`, `title and year` or `title alone`.
     """
 
     item: int
@@ -56,9 +58,10 @@ class UnmatchedFilm:
     """A film of a history that is not used.
 
     Attributes:
-        name: title and year in the file.
-        reason: why it is not used.
-        candidates: films of the data that it can be, if it is ambiguous; or the matched film, if a viewer rejected it.
+        name: title and year of the film in the history file.
+        reason: why the film is not used.
+        candidates: for an ambiguous film, all films of the data that match it equally well; for a film whose match a
+            viewer rejected, the rejected match; else empty.
     """
 
     name: str
@@ -71,9 +74,9 @@ class MatchedHistory:
     """A history whose films are matched with those of a data set.
 
     Attributes:
-        source: names of the file and of its formats.
-        matched: films that the data have, each once with its latest rating, in the order of the history.
-        unmatched: other films of the history, each once.
+        source: text that names the file and its formats.
+        matched: the matched films in the order of the history. A film occurs only once, with its latest rating.
+        unmatched: all other films of the history, each only once.
     """
 
     source: str
@@ -82,7 +85,7 @@ class MatchedHistory:
 
 
 class HistoryMatcher:
-    """Matches histories with the films of a data set; can be used by several threads.
+    """Matches the films of histories with those of a data set; several threads can use the same object.
 
     Args:
         dataset: the data set.
@@ -100,10 +103,10 @@ class HistoryMatcher:
         self._index = TitleIndex(titles, [None if pd.isna(year) else int(year) for year in years])
 
     def match(self, history: HistoryFile) -> MatchedHistory:
-        """Match the films of a file; of several ratings of a film, the latest is used.
+        """Match the films of a history file; if a film has several ratings, the latest is used.
 
         Raises:
-            UserError: there are too many different films.
+            UserError: the file has more than `MAX_FILMS` different films.
         """
         entries = list(dict.fromkeys(history.entries[::-1]))[::-1]  # of equal entries, the latest
         if len(entries) > MAX_FILMS:
@@ -123,17 +126,18 @@ class HistoryMatcher:
         return MatchedHistory(source, tuple(matched.values()), tuple(unmatched))
 
     def match_each(self, entries: Sequence[Entry]) -> list[MatchedFilm | UnmatchedFilm]:
-        """Match each row of a file independently of the others, and return the results in the same order."""
+        """Match each entry of a history file independently of the others, and return the results in the same order."""
         keys = keys_of([title for entry in entries for title in entry.titles])
         return [self._find(entry, keys) for entry in entries]
 
     def rating(self, liking: float | None) -> float:
-        """Return the value of the data's scale that is nearest to a rating; of two equally near values, the higher.
+        """Convert a rating to the nearest value of the data's rating scale; of two equally near values, the higher.
 
         Args:
-            liking: the rating as a share of the highest rating of its own scale, so that 8 of 10 becomes 4 of 5. None
-                stands for a film without a rating, which gets about the mean rating: models that learn from
-                interactions see an interaction, and models that predict ratings see a neutral rating.
+            liking: the rating as a share of the highest rating of its own scale; 0.8, for 8 of 10, becomes 4 of 5. None
+                stands for a film without a rating and becomes the value nearest to the data's mean rating. For models
+                that learn from interactions, such a film is an interaction; for models that predict ratings, its rating
+                is neutral.
         """
         low, high = min(self._values[0], 0.0), self._values[-1]  # 0, except for scales such as -10 to 10
         wanted = self._mean if liking is None else low + liking * (high - low)
@@ -165,7 +169,7 @@ class HistoryMatcher:
         return MatchedFilm(item, self.rating(entry.liking), entry.liking is not None, entry.name, way)
 
     def _may_be(self, entry: Entry, item: int) -> bool:
-        """Return whether no id of an entry contradicts the id of the same kind of a film of the data."""
+        """Return False if an entry and a film of the data have different ids in the same database, else True."""
         own = {field: getattr(entry, field) for field in IDS}
         return all(own[field] is None or ids.get(item, own[field]) == own[field] for field, ids in self._ids.items())
 
@@ -175,13 +179,20 @@ class HistoryMatcher:
 
 
 def uncertain_first(films: Iterable[MatchedFilm]) -> list[MatchedFilm]:
-    """Return films in the order in which to check them: uncertain ones before certain ones, each the latest first."""
+    """Sort matched films for checking: first the uncertain matches, then the certain ones, both with the latest first.
+
+    Args:
+        films: matched films in the order of the history, the oldest first.
+    """
     latest_first = list(films)[::-1]
     return sorted(latest_first, key=lambda film: film.is_certain)
 
 
 def _ids(dataset: Dataset, field: str) -> dict[int, int]:
-    """Return the ids of a kind by item code; empty if the data have none, or other ids in the column `movie_id`."""
+    """Return the ids in a column of the item frame, keyed by item code.
+
+    The result is empty if the column is missing, or if the column `movie_id` does not have the ids of MovieLens.
+    """
     if field not in dataset.item_frame or (field == "movie_id" and dataset.name not in WITH_MOVIELENS_IDS):
         return {}
     numbers = (number_of_id(str(value)) for value in dataset.item_frame[field])

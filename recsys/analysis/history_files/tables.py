@@ -1,6 +1,7 @@
-"""Reading of delimited text, JSON, and zip archives of such files as tables of text, within limits of size.
+"""Reads delimited text, JSON, and zip archives of such files as tables of text.
 
-Uploaded files are not trusted: nothing is unpacked to disk, and the sizes that an archive states are not relied on.
+Uploaded files are not trusted: files that are too large are refused, nothing is unpacked to disk, and the sizes that an
+archive declares are not relied on.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, Not
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a file.
+    """A file that was read as a table of text.
 
     Attributes:
         name: name of the file.
         columns: names of the columns in lower case, with spaces in place of underscores and hyphens.
-        rows: cells by column; a missing cell is empty.
-        uneven: numbers of the lines with more cells than there are columns; `rows` does not include them.
+        rows: the rows, each a mapping from column to cell; columns for which a row has no cell are missing in it.
+        uneven: numbers of the lines that have more cells than there are columns; `rows` does not include these lines.
     """
 
     name: str
@@ -50,18 +51,18 @@ class Table:
 
 
 def read_tables(name: str, content: bytes) -> list[Table]:
-    """Read a file, or the text files of a zip archive in the order of their paths.
+    """Read a file as a table or, if it is a zip archive, its text files as tables, in the order of their paths.
 
-    Files of an archive are left out if their names do not end as in `TEXT`, or if they or their folders are in
-    `NO_HISTORIES`, such as `watchlist.csv`.
+    In an archive, only files with an ending in `TEXT` are read. Files whose name (without the ending) or folder is in
+    `NO_HISTORIES`, such as `watchlist.csv`, are left out.
 
     Args:
-        name: name of the file, for messages and the table; the tables of an archive have the names of its files.
+        name: name of the file, for error messages and the table; the tables of an archive are named after its files.
         content: the file's bytes.
 
     Raises:
-        UserError: the file is too large, packed or unpacked, has too many rows, columns or files, is damaged, or is
-            neither text nor a zip archive of text.
+        UserError: the file or its unpacked contents are too large, it has too many rows, columns or files, it is
+            damaged, or it is neither text nor a zip archive of text files.
     """
     if len(content) > MAX_BYTES:
         raise UserError(
@@ -73,7 +74,7 @@ def read_tables(name: str, content: bytes) -> list[Table]:
 
 
 def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of the text files in an archive that may be histories."""
+    """Yield the name and content of those files in an archive that may be histories."""
     left = MAX_UNPACKED
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
@@ -106,7 +107,11 @@ def _table(name: str, content: bytes) -> Table:
 
 
 def _decoded(name: str, content: bytes) -> str:
-    """Decode UTF-16 with a byte order mark, UTF-8 with or without one, or else Windows-1252, as in old exports."""
+    """Decode UTF-16 with a byte order mark, UTF-8 with or without such a mark, or else Windows-1252, as in old exports.
+
+    Raises:
+        UserError: the file is not text.
+    """
     encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         try:
@@ -158,7 +163,12 @@ def _of_json(name: str, text: str) -> Table:
 
 
 def _cells(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the columns and cells of a record, including those of nested records, without lists."""
+    """Yield each column and cell of a JSON record, including those of nested records, but no lists.
+
+    Args:
+        record: the record.
+        prefix: start of the names of the columns, such as `movie.` for the fields of a nested record.
+    """
     for key, value in record.items():
         column = prefix + _column(str(key))
         if isinstance(value, dict) and prefix.count(".") < MAX_DEPTH:
@@ -168,7 +178,7 @@ def _cells(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _cell(text: str) -> str:
-    """Return the printable characters of a cell, since others could control a terminal, up to `MAX_CELL`."""
+    """Return the first `MAX_CELL` printable characters of a cell; other characters could control a terminal."""
     if not text.isprintable():
         text = "".join(character for character in " ".join(text.split()) if character.isprintable())
     return text.strip()[:MAX_CELL]

@@ -1,14 +1,17 @@
 """An index of films by title and year, tolerant of articles, accents, numbers, years off by one and typing errors.
 
-The following ways to find a title are tried in this order, and the first that finds films is used:
+The following searches are tried in this order, and the first that finds films is used:
 
-1. An equal title, as compared by `recsys.data.titles`, of the same year, else of the year before or after.
-2. An equal title after articles, numbers, parts and brackets are unified (`plainer_title`), of the same years.
-3. A title with a typing error, that is, with a similarity of at least `SIMILAR`, of the same year or the one before or
-   after. The first and last letter and all numbers must be equal, so that parts of a series are not confused.
+1. Films with an equal title, as compared by `recsys.data.titles`, from the same year, else from the year before or
+   after.
+2. Films whose title is equal after articles, numbers, parts and brackets have been unified (see `plainer_title`), again
+   from the same year, else from the year before or after.
+3. Films whose title differs by typing errors, that is, has a similarity of at least `SIMILAR`, from the same year or
+   the year before or after. The first and last letter and all numbers must be equal, so that parts of a series are not
+   confused.
 
-If the year is unknown, only equal titles count, of any year. In the first two ways, films of the data without a year
-are found where no film with a year has the title.
+If the year to search for is unknown, films with an equal title (as in 1) from any year are found. If the data have no
+year for any of the films with an equal title, searches 1 and 2 find these films as well.
 """
 
 from __future__ import annotations
@@ -48,11 +51,11 @@ _EPISODE = re.compile(r"(.+): Episode \w+ - (.+)")
 
 @dataclass(frozen=True)
 class TitleKeys:
-    """The keys by which a title is compared with others.
+    """The normalised forms (keys) of a title that are compared with those of other titles.
 
     Attributes:
-        equal: normalised forms of the title.
-        plainer: normalised forms of the result of `plainer_title`.
+        equal: normalised forms of the title itself.
+        plainer: normalised forms of the title after `plainer_title`.
     """
 
     equal: tuple[str, ...]
@@ -64,10 +67,10 @@ class Found:
     """Films that a title may stand for.
 
     Attributes:
-        items: codes of films that match equally well; empty if no film matches.
-        way: how the films were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or another, less certain way; without meaning if
-            there are none.
-        others: codes of films with an equal title whose years differ too much.
+        items: codes of the films that match equally well; empty if no film matches.
+        way: how these films were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or a description of a less certain way. It has
+            no meaning if `items` is empty.
+        others: codes of films that have an equal title, but do not match since their years differ too much.
     """
 
     items: tuple[int, ...]
@@ -76,7 +79,7 @@ class Found:
 
 
 class TitleIndex:
-    """An index of films by title and year; can be used by several threads.
+    """An index of films by title and year; several threads can use the same object.
 
     Args:
         titles: the title of each film, or None.
@@ -101,12 +104,12 @@ class TitleIndex:
                 self._keys_by_part[year, _fixed_part(key)].append(key)
 
     def find(self, titles: Sequence[TitleKeys], year: int | None, is_possible: Callable[[int], bool]) -> Found:
-        """Find the films that a title stands for.
+        """Find the films that a title may stand for.
 
         Args:
-            titles: the title, and other titles of the same film.
-            year: year of release, or None.
-            is_possible: function that returns whether the film with an item code can be meant.
+            titles: keys of the title, and of other titles of the same film.
+            year: year of release, or None if it is unknown.
+            is_possible: function of an item code that returns whether this film may be found.
         """
         equal = [key for title in titles for key in title.equal]
         plainer = [key for title in titles for key in title.plainer]
@@ -122,7 +125,10 @@ class TitleIndex:
         return Found(tuple(similar), "similar title and year", tuple(dict.fromkeys(others)))
 
     def _near(self, items: Sequence[int], year: int) -> Found | None:
-        """Return the films of the year, else of the year before or after, else all if no year is known; or None."""
+        """Return the films from a year or, if there are none, from the year before or after.
+
+        If none of the films has a year, all of them are returned. The result is None if no film is near the year.
+        """
         years = {item: self.years[item] for item in items}
         for distance, way in ((0, TITLE_AND_YEAR), (1, "title, year off by one")):
             near = tuple(item for item, other in years.items() if other is not None and abs(other - year) == distance)
@@ -132,7 +138,7 @@ class TitleIndex:
         return Found(tuple(items), "title, year unknown") if is_unknown else None
 
     def _similar(self, key: str, year: int) -> list[int]:
-        """Return the films with the titles most similar to a title, among films that differ by at most one year."""
+        """Return the films whose title is most similar to a title's key, among films at most one year from `year`."""
         part = _fixed_part(key)
         keys = [other for near in (year - 1, year, year + 1) for other in self._keys_by_part.get((near, part), ())]
         scored = extract(key, keys, scorer=OSA.normalized_similarity, score_cutoff=SIMILAR, limit=N_SIMILAR)
@@ -151,7 +157,7 @@ def _items(
 
 
 def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
-    """Return the keys of each distinct title, by title."""
+    """Return the keys of each distinct title, as a mapping from title to keys."""
     distinct = list(dict.fromkeys(titles))
     plain = [plainer_title(title) for title in distinct]
     without_brackets = [re.sub("[()]", "", title) for title in plain]
@@ -165,7 +171,11 @@ def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
 
 
 def _names_only(keys: list[str]) -> list[str]:
-    """Return the keys of a title without those in brackets that name no film, such as "(1)" or "(Part II)"."""
+    """Return the keys of a title, leaving out those of text in brackets that has no letters, such as "(1)".
+
+    Args:
+        keys: key of the whole title, followed by the keys of alternative titles in brackets.
+    """
     return keys[:1] + [key for key in keys[1:] if re.search(r"[^\W\d_]", key)]
 
 
@@ -180,13 +190,13 @@ def plainer_title(title: str) -> str:
 
 
 def _names(title: str) -> list[str]:
-    """Return the names by which a film of the data is known."""
+    """Return the names by which a film is known: its title and, for "A: Episode V - B", also "A" and "B"."""
     match = _EPISODE.fullmatch(title)
     return [title, *match.groups()] if match else [title]
 
 
 def _fixed_part(key: str) -> str:
-    """Return the parts of a title that similar titles must share: the first and last character, and the numbers.
+    """Return the parts of a key in which similar titles must agree: the first and last character, and the numbers.
 
     The last character distinguishes a plural from its singular.
     """

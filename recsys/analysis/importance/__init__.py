@@ -1,1 +1,1 @@
-"""Inspection of tree ensembles on test ratings: feature importance, partial dependence, accuracy, and intervals."""
+"""Inspects tree ensembles on test ratings: feature importance, partial dependence, accuracy, prediction intervals."""

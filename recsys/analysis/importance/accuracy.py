@@ -1,4 +1,4 @@
-"""The accuracy of predicted ratings and their intervals: calibration, errors, and coverage, by groups of ratings."""
+"""The accuracy of predicted ratings and of their prediction intervals, by groups of ratings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ QUARTERS = ("narrowest quarter", "second quarter", "third quarter", "widest quar
 
 
 def calibration(sample: Sample) -> pd.DataFrame:
-    """Compare mean predicted and actual ratings in tenths of the ratings, ordered by prediction.
+    """Compare mean predicted and mean actual ratings for each tenth of the ratings, sorted by prediction.
 
     Returns:
-        A row for each tenth: means `predicted` and `actual` in stars, and the 95% `margin` of the latter.
+        A row for each tenth, the lowest predictions first: the means `predicted` and `actual` in stars, and `margin`,
+        the half width of the 95% interval of the mean actual rating.
     """
     tenths = {"tenth": _quantile_bins(sample.predicted, range(1, 1 + N_TENTHS))}
     predicted, actual = _averages(sample.predicted, tenths), _averages(sample.ratings, tenths)
@@ -28,10 +29,11 @@ def calibration(sample: Sample) -> pd.DataFrame:
 
 
 def errors(sample: Sample) -> pd.DataFrame:
-    """Compute the error in bands of the number of known ratings of the user, and of the film.
+    """Compute the error of predictions in bands, by the number of known ratings of the user or of the film.
 
     Returns:
-        A row for each `band` of each `kind` (user, film): `rmse` in stars and its 95% `margin`.
+        A row for each `band` of numbers of known ratings, for each `kind` (`user`, `film`): the root mean squared error
+        `rmse` in stars, and `margin`, the half width of its 95% interval.
     """
     squares = _averages((sample.predicted.astype(np.float64) - sample.ratings) ** 2, sample.bands)
     rmse = np.sqrt(squares["mean"])
@@ -39,11 +41,13 @@ def errors(sample: Sample) -> pd.DataFrame:
 
 
 def coverage(sample: Sample, intervals: Intervals) -> pd.DataFrame:
-    """Compute the share of ratings within their intervals.
+    """Compute the share of ratings that are within their prediction intervals.
 
     Returns:
-        A row for all ratings (`kind` all), for each of `QUARTERS` by width (`kind` interval), and for each `band` of
-        user and film: the share as `mean`, its 95% `margin`, and the mean `width` of the intervals in stars.
+        A row for each group of ratings: `kind`, `band`, the share as `mean`, `margin` (the half width of its 95%
+        interval), and the mean `width` of the prediction intervals in stars. The groups are all ratings (`kind` is
+        `all`), quarters of the ratings by the width of the interval (`interval`), and bands by the number of known
+        ratings of the user (`user`) and of the film (`film`).
     """
     low, high = intervals.low, intervals.high
     all_ratings = pd.Categorical(["all ratings"] * len(low))
@@ -53,12 +57,21 @@ def coverage(sample: Sample, intervals: Intervals) -> pd.DataFrame:
 
 
 def _quantile_bins(values: np.ndarray, names: Sequence[Any]) -> pd.CategoricalIndex:
-    """Assign values to bins of equal size, lowest first; ties are broken by position."""
+    """Assign values to bins with equally many values, the lowest first; equal values are ordered by position."""
     return pd.CategoricalIndex(pd.qcut(pd.Series(values).rank(method="first"), len(names), labels=list(names)))
 
 
 def _averages(values: np.ndarray, labels: Mapping[str, Any]) -> pd.DataFrame:
-    """Average values by label: a row for each `band` of each `kind` of labels, with the `mean` and its 95% `margin`."""
+    """Average values over groups with equal labels, separately for each kind of labels.
+
+    Args:
+        values: (n,) values to average.
+        labels: (n,) labels of the values, keyed by the kind of the labels, such as `user`.
+
+    Returns:
+        A row for each label: `kind`, the label as `band`, the `mean` of its values, and `margin`, the half width of the
+        95% interval of the mean.
+    """
     parts = []
     for kind, labels_of_kind in labels.items():
         groups = pd.Series(values, dtype=np.float64).groupby(pd.CategoricalIndex(labels_of_kind), observed=True)

@@ -1,8 +1,9 @@
 """Partial dependence: how predictions change with the value of a single feature.
 
-The partial dependence (Friedman, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of Statistics
-2001) is the mean of individual curves, one for each rating (Goldstein, Kapelner, Bleich and Pitkin, "Peeking Inside the
-Black Box: Visualizing Statistical Learning with Plots of Individual Conditional Expectation", JCGS 2015).
+An individual curve shows how the prediction of one rating changes (Goldstein, Kapelner, Bleich and Pitkin, "Peeking
+Inside the Black Box: Visualizing Statistical Learning with Plots of Individual Conditional Expectation", JCGS 2015).
+The partial dependence is the mean of these curves (Friedman, "Greedy Function Approximation: A Gradient Boosting
+Machine", Annals of Statistics 2001).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ QUANTILES = (0.05, 0.95)  # quantiles of the feature between which curves are co
 
 
 def has_dependence(values: pd.Series) -> bool:
-    """Return whether a column is numeric and its `QUANTILES` differ."""
+    """Return whether partial dependence can be computed: the column is numeric, and its two `QUANTILES` differ."""
     if not pd.api.types.is_numeric_dtype(values):
         return False
     low, high = mquantiles(values.dropna(), QUANTILES) if values.notna().any() else (0, 0)
@@ -28,17 +29,17 @@ def has_dependence(values: pd.Series) -> bool:
 
 
 def dependence(trees: Any, frame: pd.DataFrame, column: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Predict ratings with the values of one column replaced and all other features unchanged.
+    """Predict r ratings for each of g values of one feature, while all other features stay unchanged.
 
     Args:
         trees: fitted regressor.
-        frame: features of ratings.
-        column: a column for which `has_dependence` holds.
+        frame: features, a row for each rating.
+        column: the feature, a column for which `has_dependence` is True.
         seed: seed of the draw of ratings.
 
     Returns:
-        Up to `N_STEPS` values of the column, float64 (g,), and the predicted stars (r, g) of r ratings, at most
-        `N_CURVES`, drawn from those in which the column is not missing.
+        The values of the feature, float64 (g,), at most `N_STEPS`; and the predicted stars, (r, g). The r ratings, at
+        most `N_CURVES`, are drawn from those whose value in the column is not missing.
     """
     known = frame[frame[column].notna()]
     sample = known.sample(min(N_CURVES, len(known)), random_state=seed)

@@ -1,7 +1,7 @@
-"""Permutation importance: how much the error grows when columns of features are permuted among the ratings.
+"""Permutation importance: how much the error grows when the values of features are permuted among the ratings.
 
-Breiman, "Random Forests", Machine Learning 2001. A column is underrated where correlated columns carry the same
-information, so groups of columns are permuted together as well.
+Breiman, "Random Forests", Machine Learning 2001. The importance of a feature is underestimated if correlated features
+carry the same information, so groups of features are permuted together as well.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ def importances(
     """Compute the permutation importance of blocks of columns; the columns of a block are permuted together.
 
     Args:
-        trees: fitted regressor of the sample's features.
+        trees: regressor that was fitted to the features in `sample.frame`.
         sample: ratings on which the error is measured.
-        blocks: columns of each block, by name of the block.
+        blocks: the columns of each block, keyed by the name of the block.
         n_repeats: number of permutations of each block.
         seed: seed of the permutations.
         description: label of the progress bar.
 
     Returns:
-        A row for each block, indexed by its name, the most important first: `increase`, the mean growth of the root
-        mean squared error over the repeats, and `spread`, its standard deviation over the repeats, both in stars.
+        A row for each block, indexed by its name, the most important block first: `increase` is the growth of the root
+        mean squared error, averaged over the permutations, and `spread` is the standard deviation of this growth. Both
+        are in stars.
     """
     identity = np.arange(len(sample.frame))
     sources = np.tile(identity[:, None], len(blocks))  # (m, n_blocks): the row that each block's values come from

@@ -1,4 +1,4 @@
-"""The report on a tree ensemble: writes a page of questions, each answered by a figure and a computed finding."""
+"""The report on a tree ensemble: a page with questions, each answered by a figure and a computed finding."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ AXIS_LABEL = 0.3  # inches, height of a label below the axis
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its figure and its finding.
+    """A question about a tree ensemble, with its figure and its finding.
 
     Attributes:
-        name: file name of the figure, without ending.
+        name: name of the figure's files, without ending.
         question: the question itself.
         alt_text: description of the figure for readers who cannot see it.
         finding: one or more sentences.
@@ -52,16 +52,16 @@ class Answer:
 
 
 def write_report(directory: Path, model: RatingTrees, split: Split, seed: int) -> list[Answer]:
-    """Inspect a model on test ratings and write `report.html`, which is self-contained, and its figures.
+    """Inspect a model on test ratings, and write `report.html`, which is self-contained, and the figures.
 
     Args:
         directory: directory of the report, created if it does not exist.
         model: final model of the run.
         split: split of the run.
-        seed: seed of the draw of ratings and of the permutations.
+        seed: seed of the random sample of test ratings and of the permutations.
 
     Returns:
-        The answers, in the order of the page.
+        The answers in the order in which they are on the page.
     """
     sample = draw_sample(model, split.test, seed)
     with figures.style():
@@ -87,7 +87,7 @@ def write_report(directory: Path, model: RatingTrees, split: Split, seed: int) -
 
 
 def inspect(model: RatingTrees, sample: Sample, seed: int) -> list[Answer]:
-    """Answer the questions that apply to a model, in the order of the page; call this within `figures.style()`.
+    """Answer the questions that apply to a model, in the order of the page. Must be called within `figures.style()`.
 
     Args:
         model: fitted tree ensemble.
@@ -224,7 +224,14 @@ def _answer_coverage(table: pd.DataFrame, level: float) -> Answer:
 
 
 def _draw_growth(table: pd.DataFrame, labels: Sequence[str]) -> Figure:
-    """Draw how much the error grows when a block is permuted, with mean and deviation as text; no bar if it shrinks."""
+    """Draw a bar for each block of columns: how much the error grows when the block is permuted.
+
+    The mean and the standard deviation of the growth are written beside the bar. If the error shrinks, there is no bar.
+
+    Args:
+        table: result of `importances`.
+        labels: label of each block, in the order of the table.
+    """
     fig, ax = figures.subplots(height_of(len(table)) + AXIS_LABEL)
     texts = [f"{mean:.1f} ± {spread:.1f}" for mean, spread in 1000 * table[["increase", "spread"]].to_numpy()]
     charts.bars(ax, labels, table["increase"].clip(lower=0).to_numpy(), texts)
@@ -247,7 +254,7 @@ def _draw_dots(
 
 
 def _list_growth(table: pd.DataFrame) -> str:
-    """Return the first few blocks, with the growth of the error and its spread."""
+    """List the first `N_NAMED` blocks of a table from `importances`, with the growth of the error and its spread."""
     return ", ".join(
         f'"{name}" ({row["increase"]:+.3f} ± {row["spread"]:.3f})' for name, row in table.head(N_NAMED).iterrows()
     )
@@ -258,5 +265,5 @@ def _labels(table: pd.DataFrame) -> list[str]:
 
 
 def _label(kind: str, band: str) -> str:
-    """Describe a band in words; bands of users and films are ranges of their numbers of ratings."""
+    """Describe a group of ratings in words, such as "users with 20-35 ratings"; see `coverage` for kinds and bands."""
     return f"{kind}s with {band} ratings" if kind in ("user", "film") else band

@@ -1,4 +1,4 @@
-"""The sample of test ratings on which a tree ensemble is inspected, with the model's features and predictions."""
+"""Draws the sample of test ratings on which a tree ensemble is inspected, with features and predictions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_RATINGS = 5000  # largest number of ratings; a random sample is drawn if the
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Prediction intervals of ratings.
+    """Prediction intervals of m ratings.
 
     Attributes:
-        level: share of the ratings that the intervals should contain.
+        level: share of ratings that should be within their intervals, such as 0.9.
         low: float32 (m,) lower ends in stars.
         high: float32 (m,) upper ends in stars.
     """
@@ -33,15 +33,16 @@ class Intervals:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Held-out ratings with the features and predictions of a model.
+    """A sample of m held-out ratings, with their features and the predictions of a model.
 
     Attributes:
-        frame: features, a row for each of m ratings.
-        groups: columns of each group of features, without empty groups.
-        ratings: float32 (m,) stars.
-        predicted: float32 (m,) predicted stars, within the scale.
-        intervals: prediction intervals, or None if the model has none.
-        bands: band of each rating by the number of known ratings of its `user` and of its `film`.
+        frame: features, a row for each rating.
+        groups: the columns of each group of features, keyed by the name of the group; empty groups are left out.
+        ratings: float32 (m,) the ratings, in stars.
+        predicted: float32 (m,) predicted ratings in stars, clipped to the scale.
+        intervals: prediction intervals of the ratings, or None if the model computes none.
+        bands: the ratings grouped into bands in two ways, (m,) each: by the number of known ratings of the user (key
+            `user`), and by the number of known ratings of the film (key `film`).
         scale: lowest and highest possible rating in stars.
     """
 
@@ -55,16 +56,16 @@ class Sample:
 
     @property
     def rmse(self) -> float:
-        """Return the root mean squared error in stars."""
+        """Return the root mean squared error of the predicted ratings, in stars."""
         return root_mean_squared_error(self.ratings, self.predicted)
 
 
 def draw_sample(model: RatingTrees, holdout: Holdout, seed: int) -> Sample:
-    """Draw up to `MAX_RATINGS` ratings of a holdout at random, and compute a model's features and predictions.
+    """Draw up to `MAX_RATINGS` held-out ratings at random, and compute their features and a model's predictions.
 
     Args:
         model: fitted tree ensemble.
-        holdout: held-out ratings, and the ratings known before them.
+        holdout: held-out ratings, and the ratings that are known when these are predicted.
         seed: seed of the draw.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(holdout.ratings))[:MAX_RATINGS])

@@ -1,8 +1,8 @@
-"""Segments of a run's users: found by clustering, assessed, described, stored, and used to assign new users.
+"""Segments of a run's users: found by clustering, assessed, described and stored. New users can be assigned to them.
 
-A run stores its segments in the directory `segments/`:
+The files of a run's segments are in the folder `segments/` of the run's directory:
 
-    segments.csv       a row for each user with ratings: `user_id`, `segment` (numbered from 1, by size), `name`
+    segments.csv       a row for each user with ratings: `user_id`, `segment` (its number; the largest is 1), `name`
     segments.json      names, profiles, measures, settings, and the fingerprint of the ratings
     segmentation.npz   arrays of the fitted segmentation, which assigns new users
 """

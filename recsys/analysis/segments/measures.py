@@ -1,4 +1,4 @@
-"""Measures of a segmentation, which inform the choice of the number of segments.
+"""Quality measures of a segmentation, which help to choose the number of segments.
 
 The measures are
 
@@ -28,30 +28,34 @@ SAMPLE_SIZE = 5000  # largest number of users for the silhouette, which needs th
 
 
 def measure(segmentation: Segmentation, points: np.ndarray, numbers: Sequence[int], n_bootstraps: int) -> pd.DataFrame:
-    """Measure the segmentation of points, (n, d), for several numbers of segments.
+    """Cluster points into several numbers of segments, and measure the quality of each result.
 
     Args:
-        segmentation: settings other than the number of segments.
-        points: (n, d) points of the users.
-        numbers: numbers of segments.
+        segmentation: the clustering method and its settings; its own number of segments is not used.
+        points: (n, d) points that represent the users.
+        numbers: numbers of segments to try.
         n_bootstraps: number of bootstrap samples for the stability.
 
     Returns:
-        A row for each number: the number `k` of segments found, `silhouette`, `davies_bouldin`, `calinski_harabasz`,
-        `stability`, and `low` and `high`, the ends of the 95% interval of the mean stability.
+        A row for each of `numbers`: the number `k` of segments found, `silhouette`, `davies_bouldin`,
+        `calinski_harabasz`, the mean `stability`, and `low` and `high`, the ends of its 95% interval.
     """
     bar = ProgressBar(numbers, desc="measures", unit="numbers of segments", leave=False)
     return pd.DataFrame([_measure_one(segmentation.with_number(k), points, n_bootstraps) for k in bar])
 
 
 def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray, n_bootstraps: int) -> Interval:
-    """Compute the mean adjusted Rand index between segments and those found in bootstrap samples, with its interval.
+    """Compute how well the segments of all users agree with those found in bootstrap samples of the users.
 
     Args:
-        segmentation: the segmentation, whose settings are used and which is not refitted itself.
-        points: (n, d) points of all users, to which the segments of each sample are assigned.
-        labels: int64 (n,) segments of all users.
-        n_bootstraps: number of samples of n points, drawn with replacement.
+        segmentation: the segmentation; copies with its settings are fitted to the samples, and it is not changed.
+        points: (n, d) points that represent all users.
+        labels: int64 (n,) segment of each user.
+        n_bootstraps: number of bootstrap samples; each has n points, drawn with replacement.
+
+    Returns:
+        The mean over the samples, with its 95% interval, of the adjusted Rand index between `labels` and the segments
+        that the copy fitted to the sample predicts for all users.
     """
     rng = np.random.default_rng(segmentation.seed)
     samples = (points[rng.integers(len(points), size=len(points))] for _ in range(n_bootstraps))

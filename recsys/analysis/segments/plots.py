@@ -1,4 +1,4 @@
-"""The figures of a report on segments: a map of the users, tastes by segment, and measures by number of segments."""
+"""Figures of the report on segments: a map of the users, tastes by segment, and measures by number of segments."""
 
 from __future__ import annotations
 
@@ -28,10 +28,15 @@ MEASURE_NAMES = {
 
 
 def plot(study: SegmentStudy, ratings: Dataset, found: FoundSegments) -> dict[str, Figure]:
-    """Draw the figures, and return them by name: `map`, `tastes` and `choice`.
+    """Draw the figures of the report, and return them keyed by name: `map`, `tastes` and `choice`.
 
-    `tastes` is left out if films have neither genres nor years. `choice` shows the measures by number of segments,
-    and is left out if the method determines this number itself.
+    `tastes` is left out if the films have neither genres nor years. `choice` shows the measures by number of segments;
+    it is left out if the clustering method determines this number itself.
+
+    Args:
+        study: settings with which the segments were found.
+        ratings: ratings in which the segments were found.
+        found: the segments.
     """
     traits, values = user_traits(ratings, found.users)
     plots = {"map": plot_map(found.points, found.labels, study.map, study.segments.seed)}
@@ -43,20 +48,26 @@ def plot(study: SegmentStudy, ratings: Dataset, found: FoundSegments) -> dict[st
 
 
 def project(points: np.ndarray, method: str, seed: int) -> np.ndarray:
-    """Project points (n, d) to two dimensions, (n, 2), by `pca` or `tsne`."""
+    """Project points (n, d) to two dimensions, (n, 2).
+
+    Args:
+        points: (n, d) points.
+        method: `pca` (principal components) or `tsne` (t-SNE).
+        seed: seed of the projection.
+    """
     if method == "tsne":
         return TSNE(init="pca", random_state=seed, perplexity=min(30, len(points) // 3)).fit_transform(points)
     return PCA(2, random_state=seed).fit_transform(points)
 
 
 def plot_map(points: np.ndarray, labels: np.ndarray, method: str, seed: int) -> Figure:
-    """Draw users in two dimensions, coloured by segment, with each segment's number, from 1, at its median.
+    """Draw users as dots in two dimensions, coloured by segment; each segment's number is at the median of its dots.
 
     Args:
-        points: (n, d) points of the users.
-        labels: int64 (n,) segments of the users, from 0.
-        method: projection, `pca` or `tsne`.
-        seed: seed of the sample of users, their order, and the projection.
+        points: (n, d) points that represent the users.
+        labels: int64 (n,) segment of each user, from 0; the numbers in the figure start from 1.
+        method: projection to two dimensions; see `project`.
+        seed: seed of the sample of users, of the order in which they are drawn, and of the projection.
     """
     sample = np.random.default_rng(seed).permutation(len(points))[:MAX_MAPPED]  # shuffled, so that no segment is on top
     projected, segments = project(points[sample], method, seed), labels[sample]
@@ -82,7 +93,12 @@ def plot_map(points: np.ndarray, labels: np.ndarray, method: str, seed: int) -> 
 
 
 def plot_measures(measures: pd.DataFrame, chosen: int) -> Figure:
-    """Draw each measure of `recsys.analysis.segments.measures.measure` by number of segments, the chosen one marked."""
+    """Draw each quality measure by number of segments, with a mark at the chosen number.
+
+    Args:
+        measures: a row for each number of segments; see `recsys.analysis.segments.measures.measure`.
+        chosen: the chosen number of segments.
+    """
     fig, axes = figures.panels(5.2, rows=2, columns=2, grid="y", sharex=True)
     for ax, (name, best) in zip(axes, BEST.items(), strict=True):
         if name == "stability":
@@ -98,11 +114,11 @@ def plot_measures(measures: pd.DataFrame, chosen: int) -> Figure:
 
 
 def plot_tastes(traits: Sequence[Trait], effects: np.ndarray) -> Figure:
-    """Draw the effects of genres and decades in each of k segments.
+    """Draw a heatmap of the effects of genres and decades in each of k segments.
 
     Args:
-        traits: all traits, of which those with `is_taste` are drawn.
-        effects: float64 (k, n_traits), see `trait_effects`.
+        traits: all traits; only those with `is_taste` (genres and decades) are drawn.
+        effects: float64 (k, n_traits) effect of each trait in each segment; see `trait_effects`.
     """
     tastes = [t for t, trait in enumerate(traits) if trait.is_taste]
     tastes.sort(key=lambda t: (traits[t].label[0].isdigit(), traits[t].label))  # decades come last

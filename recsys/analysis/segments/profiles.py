@@ -1,8 +1,8 @@
 """Profiles of segments: size, habits, distinctive traits, typical films, a name, and a model's metrics.
 
-Films are typical of a segment if their lift, the ratio of observed to expected numbers of ratings, is high. The lift is
-damped, so that a few ratings do not make a film typical (after DuMouchel, "Bayesian Data Mining in Large Frequency
-Tables", The American Statistician 1999).
+A film is typical of a segment if it has a high lift there, which is the ratio of the observed to the expected number of
+its ratings by users of the segment. The lift is damped, so that a few ratings do not make a film typical (after
+DuMouchel, "Bayesian Data Mining in Large Frequency Tables", The American Statistician 1999).
 """
 
 from __future__ import annotations
@@ -34,7 +34,14 @@ SHOWN_METRICS = r"^((hr|ndcg)@10\b|rmse$)"
 
 @dataclass(frozen=True)
 class Distinction:
-    """A trait by which a segment differs: its mean in the segment and over all users, as text, and the effect."""
+    """A trait by which a segment differs from all users.
+
+    Attributes:
+        label: label of the trait.
+        here: mean of the trait in the segment, as text.
+        overall: mean of the trait over all users, as text.
+        effect: effect of the trait in the segment; see `recsys.analysis.segments.traits`.
+    """
 
     label: str
     here: str
@@ -44,7 +51,13 @@ class Distinction:
 
 @dataclass(frozen=True)
 class TypicalFilm:
-    """A film that is typical of a segment, with its damped lift against all users."""
+    """A film that is typical of a segment.
+
+    Attributes:
+        name: title and year of the film.
+        lift: damped ratio of the observed number of ratings by users of the segment to the number expected from the
+            ratings of all users.
+    """
 
     name: str
     lift: float
@@ -55,17 +68,17 @@ class Profile:
     """The description of a segment.
 
     Attributes:
-        name: name composed of the segment's strongest traits.
+        name: name of the segment, composed of its strongest traits.
         n_users: number of users in the segment.
-        share: share of the users with ratings who are in the segment.
-        median_ratings: median number of ratings per user.
-        mean_stars: mean of the segment's ratings, in stars.
-        above_means: mean difference between the segment's ratings and the films' mean ratings, in stars.
-        distinctions: traits with the largest effects, strongest first.
-        films: most typical films, highest lift first.
-        n_tested: number of users on whom the model was tested.
-        metrics: mean over the tested users and its bootstrap interval, by name of the metric; empty for fewer than two
-            users.
+        share: number of users in the segment, as a share of all users with ratings.
+        median_ratings: median number of ratings per user of the segment.
+        mean_stars: mean of the ratings by users of the segment, in stars.
+        above_means: mean difference between these ratings and the mean ratings of their films, in stars.
+        distinctions: traits with the largest effects in the segment, the strongest first.
+        films: most typical films, the highest lift first.
+        n_tested: number of users of the segment on whom the model was tested.
+        metrics: mean of each test metric over these users with its bootstrap interval, keyed by the name of the metric;
+            empty if there are fewer than two such users.
     """
 
     name: str
@@ -81,13 +94,13 @@ class Profile:
 
 
 def describe(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: pd.DataFrame) -> list[Profile]:
-    """Describe segments, in the order of their labels.
+    """Return the profiles of segments, in the order of their labels.
 
     Args:
-        ratings: ratings known before the test.
-        users: int64 (n,) codes of the users in segments, all with ratings.
-        labels: int64 (n,) segments of the users, from 0, none of them empty.
-        per_user: test metrics with a column `user_id`.
+        ratings: ratings on which the run's model was trained, without test ratings.
+        users: int64 (n,) codes of the users who are in segments; each has at least one rating.
+        labels: int64 (n,) segment of each of these users, from 0; no segment is empty.
+        per_user: test metrics of the run's model, a row for each user, with a column `user_id`.
     """
     traits, values = user_traits(ratings, users)
     effects = trait_effects(values, labels)
@@ -123,12 +136,12 @@ def describe(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: 
 
 
 def typical_films(ratings: Dataset, users: np.ndarray, labels: np.ndarray) -> list[list[TypicalFilm]]:
-    """Return the `N_TYPICAL` films of each segment with the highest damped lift, highest first.
+    """Return the `N_TYPICAL` films of each segment that have the highest damped lift, the highest first.
 
     Args:
-        ratings: ratings known before the test.
-        users: int64 (n,) codes of the users in segments.
-        labels: int64 (n,) segments of the users, from 0.
+        ratings: ratings on which the run's model was trained, without test ratings.
+        users: int64 (n,) codes of the users who are in segments.
+        labels: int64 (n,) segment of each of these users, from 0.
 
     Returns:
         A list of films for each segment, in the order of the labels.

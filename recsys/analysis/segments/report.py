@@ -29,8 +29,8 @@ def write_report(
     """Write `report.html`, which is self-contained, and its figures as PNG and SVG.
 
     Args:
-        directory: directory of the segments.
-        study: settings of the search.
+        directory: directory of the run's segments.
+        study: settings with which the segments were found.
         split: split of the run.
         ratings: ratings in which the segments were found.
         found: the segments.
@@ -65,7 +65,7 @@ def write_report(
 
 
 def print_segments(found: FoundSegments) -> None:
-    """Print the segments with the model's metrics, the measures by number of segments, and the verdict."""
+    """Print the segments with the model's metrics, quality measures by number of segments, and a verdict in words."""
     metrics = list(dict.fromkeys(name for profile in found.profiles for name in profile.metrics))
     table = Table("", "segment", "users", "share", *metrics, title=f"{found.k} segments", title_justify="left")
     for number, profile in enumerate(found.profiles, start=1):

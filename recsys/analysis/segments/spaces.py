@@ -1,4 +1,4 @@
-"""The spaces in which segments are found: directions of a model's user embeddings, and profiles of ratings."""
+"""The spaces in which users are clustered: directions of a model's user embeddings, or rating profiles."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ EMBEDDINGS, RATINGS = "embeddings", "ratings"
 
 
 def embedding_points(vectors: np.ndarray) -> np.ndarray:
-    """Return a copy of user vectors (n, d) scaled to length 1; their length reflects activity and not taste."""
+    """Return user embeddings (n, d) scaled to length 1, since their length reflects activity and not taste."""
     return normalize(vectors)
 
 
 def rating_points(ratings: Dataset, history: History) -> np.ndarray:
-    """Compute the rating profiles of users with given histories, float32 (B, d); see `RatingProfiles`.
+    """Compute the rating profile of each user from the user's history, float32 (B, d); see `RatingProfiles`.
 
     Args:
-        ratings: ratings that define the average profile.
-        history: B rows, the ratings of the users to profile.
+        ratings: ratings to which `RatingProfiles` is fitted.
+        history: histories of the B users, a row for each.
     """
     return RatingProfiles().fit(ratings).transform(history)
 
 
 def points_of(space: str, model: Recommender, ratings: Dataset, history: History) -> np.ndarray:
-    """Compute the points of users with given histories in a space, (B, d).
+    """Compute the points, (B, d), that represent users in a space, from the users' histories.
 
     Args:
         space: `embeddings` or `ratings`.
-        model: the run's model, used in the space `embeddings`.
-        ratings: ratings that define the average profile, used in the space `ratings`.
-        history: B rows, the ratings of the users.
+        model: the run's model, which is used if the space is `embeddings`.
+        ratings: ratings to which `RatingProfiles` is fitted if the space is `ratings`.
+        history: histories of the B users, a row for each.
 
     Raises:
-        UserError: the space is `embeddings` and the model embeds only the users of its training data.
+        UserError: the space is `embeddings`, and the model embeds only the users of its training data.
     """
     if space == RATINGS:
         return rating_points(ratings, history)
@@ -49,7 +49,11 @@ def points_of(space: str, model: Recommender, ratings: Dataset, history: History
 
 
 def cannot_place(model: str) -> UserError:
-    """Return the error for a new user whom a model of this class cannot place among its embeddings."""
+    """Return the error for a new user who cannot be assigned to a segment, since the model cannot embed new users.
+
+    Args:
+        model: name of the model's class.
+    """
     return UserError(
         f"{model} cannot embed new users as it embeds those of its training data: find segments with space=ratings, or "
         "choose a run of a model that embeds histories, such as ials."

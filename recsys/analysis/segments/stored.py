@@ -1,4 +1,4 @@
-"""Segments as files in a run's directory, and their join to the users of a split."""
+"""Writes segments to files in a run's directory, reads them, and adds them to the user frame of a split."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StoredSegments:
-    """The segments that a run's directory holds.
+    """The segments that are stored in a run's directory.
 
     Attributes:
         segmentation: fitted segmentation, which assigns users to segments.
-        names: names of the segments.
-        space: space in which the segments were found, `embeddings` or `ratings`.
-        ratings: fingerprint of the ratings in which the segments were found, `<split>/train+valid`.
-        may_place_new_users: False if new users cannot be assigned to segments: the space is `embeddings`, and the model
-            is known not to embed new users.
+        names: names of the segments, in the order of their labels.
+        space: space in which the users were clustered, `embeddings` or `ratings`.
+        ratings: fingerprint of the ratings in which the segments were found: the fingerprint of the split, followed by
+            the part of the split, such as `/train+valid`.
+        may_place_new_users: False if the space is `embeddings` and the model is known not to embed new users, so that
+            new users cannot be assigned to segments.
     """
 
     segmentation: Segmentation
@@ -43,12 +44,12 @@ class StoredSegments:
     may_place_new_users: bool = True
 
     def write(self, directory: Path, user_ids: pd.Series, found: FoundSegments) -> None:
-        """Write the segmentation, the description of the segments, and their members.
+        """Write the fitted segmentation, the description of the segments, and the segment of each user to files.
 
         Args:
-            directory: directory of the segments.
+            directory: directory of the run's segments.
             user_ids: raw ids of the users in `found`, in the same order.
-            found: the segments found.
+            found: the segments.
         """
         names = np.array(self.names, object)[found.labels]
         members = pd.DataFrame({"user_id": user_ids, "segment": found.labels + 1, "name": names})
@@ -71,7 +72,9 @@ class StoredSegments:
         write_text(directory / "segments.json", text)
 
     def check(self, split: Split) -> None:
-        """Check that the segments were found in this split; those of another may depend on test ratings of this split.
+        """Check that the segments were found in a split.
+
+        Segments that were found in another split may depend on test ratings of this split.
 
         Raises:
             UserError: the segments were found in another split.
@@ -84,12 +87,12 @@ class StoredSegments:
 
 
 def segments_directory(run: Path) -> Path:
-    """Return the directory of a run's segments."""
+    """Return the directory of a run's segments, given the directory of the run."""
     return run / "segments"
 
 
 def read_segments(run: Path) -> StoredSegments:
-    """Read the segments of a run.
+    """Read the stored segments of a run.
 
     Raises:
         UserError: the run has no segments, or their files are damaged.
@@ -112,7 +115,7 @@ def read_segments(run: Path) -> StoredSegments:
 
 
 def read_members(run: Path) -> pd.DataFrame:
-    """Read the `user_id` of the users with a segment and the `name` of the segment, as text.
+    """Read which users of a run belong to which segment: columns `user_id` and `name` (of the segment), as text.
 
     Raises:
         UserError: the file is damaged.
@@ -121,11 +124,11 @@ def read_members(run: Path) -> pd.DataFrame:
 
 
 def with_segments(split: Split, run: Path) -> Split:
-    """Add a column `segment` to the users of a split: the names of the segments that a run's users belong to.
+    """Add a column `segment` to the user frame of a split: the name of each user's segment in a run.
 
-    If the run was refitted to training and validation ratings, its segments depend on validation ratings. They are
-    harmless as slices, and test metrics stay valid. A model that reads the column, however, has optimistic validation
-    metrics, unless the run was trained with refit=false.
+    If the run was refitted to training and validation ratings, its segments depend on validation ratings. As slices for
+    evaluation they are harmless, and test metrics stay valid. However, the validation metrics of a model that reads the
+    column are then optimistic. A run that was trained with refit=false avoids this.
 
     Raises:
         UserError: the run has no segments, or they were found in another split.
@@ -138,7 +141,7 @@ def with_segments(split: Split, run: Path) -> Split:
 
 
 def _as_json(profile: Profile) -> dict[str, Any]:
-    """Return a profile with the keys of segments.json, where the mean of all users is called `everybody`."""
+    """Return a profile with the keys of segments.json, in which `Distinction.overall` is called `everybody`."""
     described = asdict(profile)
     for distinction in described["distinctions"]:
         distinction["everybody"] = distinction.pop("overall")

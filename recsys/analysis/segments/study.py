@@ -1,4 +1,4 @@
-"""The search for segments: settings, and the segments found with their measures and profiles."""
+"""The search for segments: its settings, and the segments that it finds with their measures and profiles."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ PARALLEL_FROM = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class FoundSegments:
-    """Segments of users, with their measures and profiles.
+    """Segments of users that a search has found, with their measures and profiles.
 
     Attributes:
         users: int64 (n,) codes of the users with ratings.
-        points: (n, d) points of these users.
-        labels: int64 (n,) segments of these users, numbered from 0 by decreasing size.
-        measures: a row for each candidate number `k` of segments, see `measures.measure`; a single row where the method
-            determines the number itself.
-        profiles: descriptions of the segments.
-        noise: share of users that the method treats as noise; they are assigned to the nearest segment.
+        points: (n, d) points that represent these users.
+        labels: int64 (n,) segment of each of these users; segments are numbered from 0, the largest first.
+        measures: quality measures, a row for each number `k` of segments that was tried; see `measures.measure`. If the
+            clustering method determines the number itself, there is a single row.
+        profiles: profiles of the segments, in the order of their numbers.
+        noise: share of users whom the clustering method treats as noise; they are assigned to the nearest segment.
     """
 
     users: np.ndarray
@@ -47,7 +47,7 @@ class FoundSegments:
         return len(self.profiles)
 
     def measures_at(self, k: int) -> dict[str, float]:
-        """Return the measures of one number of segments, by name."""
+        """Return the quality measures of a segmentation into k segments, keyed by name."""
         row = self.measures[self.measures["k"] == k].iloc[0]
         return {str(name): float(value) for name, value in row.items()}
 
@@ -58,11 +58,13 @@ class SegmentStudy:
 
     Attributes:
         segments: the clustering method and its settings.
-        space: space of the users' points: `embeddings`, the directions of the model's user embeddings, or `ratings`,
-            profiles of their ratings. None: embeddings if the model learns them, otherwise ratings.
-        map: projection of the map: `pca`, or `tsne` (van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR
-            2008).
-        max_k: largest number of segments that is measured, from 2 on, and at most half the number of users.
+        space: how users are represented as points: `embeddings` for the directions of the model's user embeddings, or
+            `ratings` for the users' rating profiles. None stands for `embeddings` if the model learns user embeddings,
+            else for `ratings`.
+        map: projection with which the map of users is drawn: `pca`, or `tsne` (van der Maaten and Hinton, "Visualizing
+            Data using t-SNE", JMLR 2008).
+        max_k: largest number of segments for which quality measures are computed; the smallest is 2. Numbers above half
+            the number of users are left out.
         n_bootstraps: number of bootstrap samples for the stability.
 
     Raises:
@@ -84,15 +86,15 @@ class SegmentStudy:
                 raise UserError(f"{name} must be at least 2 (got {getattr(self, name)}).")
 
     def find(self, points: np.ndarray, ratings: Dataset, per_user: pd.DataFrame) -> FoundSegments:
-        """Fit `segments` to the users with ratings, then measure and describe the segments.
+        """Cluster the users with ratings into segments, then measure and describe the segments.
 
         Args:
-            points: (n_users, d) points of all users.
-            ratings: ratings known before the test.
-            per_user: test metrics with a column `user_id`.
+            points: (n_users, d) points that represent all users.
+            ratings: ratings on which the run's model was trained, without test ratings.
+            per_user: test metrics of the run's model, a row for each user, with a column `user_id`.
 
         Raises:
-            UserError: there are too few users, or the method finds no segments.
+            UserError: there are too few users, or the clustering method finds no segments.
         """
         users = np.flatnonzero(ratings.user_counts)
         points = points[users]
@@ -100,7 +102,7 @@ class SegmentStudy:
             return self._find(users, points, ratings, per_user)
 
     def _find(self, users: np.ndarray, points: np.ndarray, ratings: Dataset, per_user: pd.DataFrame) -> FoundSegments:
-        """Find segments of users with ratings, given their points."""
+        """Find segments of the users with ratings; `users` and `points` are the codes and points of these users."""
         labels = self.segments.fit(points).predict(points)
         if len(self.segments.centres) < 2:
             raise UserError(
@@ -112,7 +114,7 @@ class SegmentStudy:
         return FoundSegments(users, points, labels, measures, profiles, float(self.segments.noise))
 
     def _numbers(self, n_users: int) -> list[int]:
-        """Return the numbers of segments to try, in ascending order."""
+        """Return the numbers of segments for which quality measures are computed, in ascending order."""
         if not self.segments.takes_number:
             return [self.segments.n_segments]
         return sorted({*range(2, min(self.max_k, n_users // 2) + 1), self.segments.n_segments})

@@ -1,8 +1,8 @@
-"""Traits of users, such as tastes, habits and demographics, and names of segments that are derived from traits.
+"""Traits of users (tastes, habits and demographics), and names of segments that are derived from traits.
 
-The effect of a trait in a segment is the difference between the segment's mean and the mean of all users, in standard
-deviations over users; Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, calls an effect of 0.2
-small.
+The effect of a trait in a segment is the mean of the trait in the segment minus its mean over all users, divided by its
+standard deviation over all users. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, calls an
+effect of 0.2 small.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ class Trait:
     """A numeric property of users by which segments are compared.
 
     Attributes:
-        label: label in tables.
-        more: words in the name of a segment with a positive effect; empty if names do not mention it.
-        less: words in the name of a segment with a negative effect; empty if names do not mention it.
-        is_taste: whether the trait is a genre or a decade; these come first in names.
-        format: formats a mean of the trait as text.
+        label: label of the trait in tables.
+        more: words for the name of a segment in which the trait has a positive effect; empty if names do not mention
+            it.
+        less: words for the name of a segment in which the trait has a negative effect; empty if names do not mention
+            it.
+        is_taste: whether the trait is the share of a genre or decade in a user's ratings; such traits come first in
+            names.
+        format: function that formats a mean of the trait as text.
     """
 
     label: str
@@ -47,11 +50,14 @@ class Trait:
 
 
 def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.ndarray]:
-    """Return the traits by which users can be compared, and the values of these users, float64 (n, n_traits).
+    """Return the traits by which users can be compared, and the value of each trait for each user.
 
     Args:
         ratings: ratings from which tastes and habits are computed.
-        users: int64 (n,) codes of users with ratings.
+        users: int64 (n,) codes of the users, who must have ratings.
+
+    Returns:
+        The traits, and their values, float64 (n, n_traits).
     """
     names, facts = genres_and_decades(ratings.item_frame)
     is_known = np.array([not name.endswith(f"={MISSING}") for name in names], bool)
@@ -76,11 +82,14 @@ def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.nd
 
 
 def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Compute the effects of traits in segments (see the module), float64 (k, n_traits); 0 for constant traits.
+    """Compute the effect of each trait in each of k segments, float64 (k, n_traits).
+
+    The effect is the mean of the trait in the segment minus its mean over all users, divided by its standard deviation
+    over all users. It is 0 for a trait that is the same for all users.
 
     Args:
-        values: float64 (n, n_traits) traits of users.
-        labels: int64 (n,) segments of the users, from 0 to k - 1.
+        values: float64 (n, n_traits) value of each trait for each user.
+        labels: int64 (n,) segment of each user, from 0 to k - 1.
     """
     frame = pd.DataFrame(values)
     deviations = (frame - frame.mean()) / frame.std(ddof=0).replace(0, np.inf)
@@ -88,7 +97,10 @@ def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
-    """Return distinct names of segments by their strongest traits, two tastes and one other, or more where needed.
+    """Name segments by their strongest traits, so that all names differ.
+
+    A name has up to two tastes (genres or decades) and one other trait. If several segments would get the same name, it
+    has more traits or, if that does not suffice, a number.
 
     Args:
         traits: traits of users.
@@ -107,12 +119,18 @@ def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
 
 
 def user_sums(ratings: Dataset, values: np.ndarray) -> np.ndarray:
-    """Sum a value of each rating (n,) over the ratings of each user, float64 (n_users,)."""
+    """Sum `values`, (n,) one for each rating, over the ratings of each user, float64 (n_users,)."""
     return np.bincount(ratings.users, values, minlength=ratings.n_users)
 
 
 def _name(traits: Sequence[Trait], effects: np.ndarray, n_others: int) -> str:
-    """Return a segment's name: its strongest traits, at most `n_others` + 1 tastes and `n_others` others."""
+    """Return a segment's name, composed of its strongest traits.
+
+    Args:
+        traits: traits of users.
+        effects: float64 (n_traits,) effect of each trait in the segment.
+        n_others: largest number of traits other than tastes in the name. The largest number of tastes is one more.
+    """
     strongest = [t for t in np.argsort(-np.abs(effects), kind="stable") if abs(effects[t]) >= MIN_EFFECT]
     words = [(traits[t].is_taste, traits[t].more if effects[t] > 0 else traits[t].less) for t in strongest]
     tastes = [word for is_taste, word in words if is_taste and word][: n_others + 1]

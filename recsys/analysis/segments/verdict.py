@@ -1,9 +1,9 @@
-"""The interpretation of a segmentation's measures: the numbers of segments that they favour, and a verdict in words.
+"""Interprets the quality measures of a segmentation: which number of segments they favour, and a verdict in words.
 
-Thresholds are from the literature. An adjusted Rand index below 0.65 means poor recovery and one of at least 0.8 good
-recovery (Steinley, "Properties of the Hubert-Arabie Adjusted Rand Index", Psychological Methods 2004). A silhouette of
-up to 0.25 means no substantial structure and one above 0.5 a reasonable structure (Kaufman and Rousseeuw, "Finding
-Groups in Data", 1990).
+Thresholds are from the literature. An adjusted Rand index below 0.65 means poor recovery, and an index of at least 0.8
+good recovery (Steinley, "Properties of the Hubert-Arabie Adjusted Rand Index", Psychological Methods 2004). A
+silhouette of up to 0.25 means no substantial structure, and a silhouette above 0.5 a reasonable structure (Kaufman and
+Rousseeuw, "Finding Groups in Data", 1990).
 """
 
 from __future__ import annotations
@@ -33,12 +33,16 @@ MEANINGS = {  # (how another sample agrees, how far the segments are separated) 
 
 
 def favourites(measures: pd.DataFrame) -> dict[str, int]:
-    """Return the number of segments that each measure favours, by name of the measure."""
+    """Return the number of segments for which each quality measure is best, keyed by the name of the measure."""
     return {name: int(measures["k"][getattr(measures[name], f"idx{best}")()]) for name, best in BEST.items()}
 
 
 def verdict(measures: Mapping[str, float]) -> str:
-    """State in words what the measures of one number of segments imply, a row of `measures.measure` by name."""
+    """State in words what the quality measures imply about the segments found.
+
+    Args:
+        measures: the measures of the segments, keyed by name; see `measures.measure`.
+    """
     stability, silhouette = measures["stability"], measures["silhouette"]
     margin = (measures["high"] - measures["low"]) / 2
     partly = "agrees in part" if stability < GOOD_RECOVERY else "agrees"
@@ -53,11 +57,14 @@ def verdict(measures: Mapping[str, float]) -> str:
 
 
 def other_number(measures: pd.DataFrame, k: int) -> str | None:
-    """State in words which other number of segments most measures mark as best; None if most do not agree on another.
+    """State in words which number of segments other than k is best according to most measures.
 
     Args:
-        measures: a row for each number of segments, see `measures.measure`.
+        measures: a row for each number of segments; see `measures.measure`.
         k: number of segments found.
+
+    Returns:
+        The sentences, or None if no number other than k is best according to more than half of the measures.
     """
     [(other, n_votes)] = Counter(favourites(measures).values()).most_common(1)
     if other == k or n_votes <= len(BEST) / 2:

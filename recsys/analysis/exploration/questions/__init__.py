@@ -1,4 +1,4 @@
-"""The questions of the exploratory report, a module for each section, and the registry of all of them."""
+"""The questions of the exploratory report: a module for each section, and the tuple `QUESTIONS` of all questions."""
 
 from recsys.analysis.exploration.questions import amounts, films, genres, preferences, times, users, years
 from recsys.analysis.exploration.questions.question import INCLUDED, PARAMETERS, REQUIREMENTS, Question

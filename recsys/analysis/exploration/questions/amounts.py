@@ -1,4 +1,4 @@
-"""Questions about the amount of data: ratings per film and user, their distribution and density."""
+"""Questions about the amount of data: the distribution of stars, the density, and the ratings per film and per user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECTION = "Amount of data"
 
 
 def draw_stars(rows: pd.DataFrame) -> Figure:
-    """Draw the share of the ratings with each number of stars as a column; ranges of stars if there are many."""
+    """Draw a column for each number of stars: its share of the ratings. Many numbers of stars are grouped in ranges."""
     fig, ax = figures.subplots(2.9)
     charts.columns(ax, rows["rating"].to_numpy(), rows["share"].to_numpy())
     ax.set_xlabel("stars")
@@ -25,7 +25,7 @@ def draw_stars(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_stars(rows: pd.DataFrame) -> str:
-    """State the mean, the most frequent rating, and the share in the upper half of the scale."""
+    """State the mean rating, the most frequent rating, and the share of ratings above the midpoint of the scale."""
     mean, mode = (rows["rating"] * rows["share"]).sum(), row_of_largest(rows, rows["share"])
     midpoint = (rows["rating"].min() + rows["rating"].max()) / 2
     above = rows.loc[rows["rating"] > midpoint, "share"].sum()
@@ -37,7 +37,7 @@ def summarize_stars(rows: pd.DataFrame) -> str:
 
 
 def draw_filling(rows: pd.DataFrame) -> Figure:
-    """Draw a heatmap of the density of the rating matrix, by tenths of the users and of the films."""
+    """Draw a heatmap of the density of the rating matrix for each tenth of the users and each tenth of the films."""
     grid = rows.pivot_table(index="user_tenth", columns="film_tenth", values="share")
     fig, ax = figures.subplots(4.4)
     users, films = ([str(tenth) for tenth in tenths] for tenths in (grid.index, grid.columns))
@@ -49,7 +49,7 @@ def draw_filling(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_filling(rows: pd.DataFrame) -> str:
-    """State the density overall and in the densest corner."""
+    """State the density of the rating matrix, overall and for the most active users and most rated films."""
     overall = rows["n"].sum() / rows["n_pairs"].sum()
     return (
         f"{percent(overall)} of all pairs of a user and a film are rated; for the most active tenth of the users and "
@@ -58,7 +58,7 @@ def summarize_filling(rows: pd.DataFrame) -> str:
 
 
 def draw_concentration(rows: pd.DataFrame) -> Figure:
-    """Draw the share of ratings over the share of films, the most rated first (a Lorenz curve)."""
+    """Draw the cumulative share of ratings over the share of films, sorted from the most rated (a Lorenz curve)."""
     fig, ax = figures.subplots(3.6, grid="both")
     films, ratings = _lorenz_curve(rows)
     ax.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=DASHED)
@@ -78,7 +78,7 @@ def draw_concentration(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_concentration(rows: pd.DataFrame) -> str:
-    """State the share of the most rated tenth of films, and the share of films that have half of the ratings."""
+    """State the share of ratings on the most rated 10% of films, and the share of films with half of all ratings."""
     tenth = np.interp(0.1, *_lorenz_curve(rows))
     half = rows.loc[rows["ratings"] >= 0.5, "films"].min()
     return (
@@ -88,12 +88,12 @@ def summarize_concentration(rows: pd.DataFrame) -> str:
 
 
 def draw_tail(rows: pd.DataFrame) -> Figure:
-    """Draw the share of films with at least a given number of ratings."""
+    """Draw a curve: for each number of ratings, the share of films that have at least this number."""
     return _draw_shares(rows, "ratings", "share of films with at least this number")
 
 
 def summarize_tail(rows: pd.DataFrame) -> str:
-    """State the median number of ratings per film, the share of films with few, and the maximum."""
+    """State the median and the largest number of ratings per film, and the share of films with few ratings."""
     few = 1 - rows.loc[rows["n"] >= MIN_SIZE, "share"].max() if rows["n"].max() >= MIN_SIZE else 1.0
     n_films, most = rows["films"].sum(), rows["n"].max()
     return (
@@ -103,12 +103,12 @@ def summarize_tail(rows: pd.DataFrame) -> str:
 
 
 def draw_activity(rows: pd.DataFrame) -> Figure:
-    """Draw the share of users who rated at least a given number of films."""
+    """Draw a curve: for each number of films, the share of users who rated at least this number."""
     return _draw_shares(rows, "films rated", "share of users with at least this number")
 
 
 def summarize_activity(rows: pd.DataFrame) -> str:
-    """State the median number of ratings per user, the minimum, and the share of the most active tenth."""
+    """State the median and smallest number of ratings per user, and the most active tenth's share of all ratings."""
     users, ratings = rows["users"].to_numpy()[::-1], (rows["users"] * rows["n"]).to_numpy()[::-1]
     share_of_users, share_of_ratings = (np.concatenate(([0], np.cumsum(n) / n.sum())) for n in (users, ratings))
     tenth = float(np.interp(0.1, share_of_users, share_of_ratings))
@@ -119,12 +119,12 @@ def summarize_activity(rows: pd.DataFrame) -> str:
 
 
 def _lorenz_curve(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return cumulative shares of films and of ratings, both from 0."""
+    """Return the cumulative shares of films and of ratings as two arrays, both of which begin with 0."""
     return np.concatenate(([0.0], rows["films"])), np.concatenate(([0.0], rows["ratings"]))
 
 
 def _median(rows: pd.DataFrame) -> int:
-    """Return the largest count that at least half of the films or users reach."""
+    """Return the median: the largest number of ratings that at least half of the films, or of the users, have."""
     return int(rows.loc[rows["share"] >= 0.5, "n"].max())
 
 
@@ -158,7 +158,7 @@ QUESTIONS = (
 
 
 def _draw_shares(rows: pd.DataFrame, xlabel: str, ylabel: str) -> Figure:
-    """Draw the `share` of films or users with at least n ratings, for each `n` in the rows."""
+    """Draw, for each number `n` in the rows, the `share` of films or users with at least n ratings."""
     fig, ax = figures.subplots(3.4, grid="both")
     charts.survival_curve(ax, rows["n"].to_numpy(), rows["share"].to_numpy())
     ax.set(xlabel=xlabel, ylabel=ylabel)

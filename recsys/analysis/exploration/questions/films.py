@@ -1,4 +1,4 @@
-"""Questions about single films: which have the highest and the most divided ratings."""
+"""Questions about individual films: which are rated highest, and which divide users most."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_CLASSES = 5
 
 
 def draw_films(rows: pd.DataFrame) -> Figure:
-    """Draw the distribution of each film's ratings, with the damped statistic that orders the films."""
+    """Draw the distribution of each film's ratings, with the damped mean or deviation that orders the films."""
     fig, ax = figures.subplots(0.55 + 0.42 * len(rows))
     damped = [f"{value:.2f}" for value in rows["damped"]]
     classes = star_classes(np.asarray(rows["scale"].iloc[0]))
@@ -29,7 +29,10 @@ def draw_films(rows: pd.DataFrame) -> Figure:
 
 
 def star_classes(scale: np.ndarray) -> dict[float, str]:
-    """Return the label of each number of stars: itself, or on scales with many steps a class of several steps.
+    """Return the label under which each number of stars is drawn.
+
+    The label is the number itself, such as `4`, or, on scales with more than `MAX_STEPS` numbers, a range that includes
+    it, such as `3 to 4`.
 
     Args:
         scale: all possible numbers of stars, ascending.
@@ -44,7 +47,7 @@ def star_classes(scale: np.ndarray) -> dict[float, str]:
 
 
 def summarize_loved(rows: pd.DataFrame) -> str:
-    """State the film with the highest damped mean, and how damping works."""
+    """State the film with the highest damped mean rating, and explain damping."""
     best = rows.iloc[0]
     return (
         f"{best['film']} is rated highest: {counted(best['n'], 'rating')} with a mean of {best['mean']:.2f}, or "
@@ -54,7 +57,7 @@ def summarize_loved(rows: pd.DataFrame) -> str:
 
 
 def summarize_divisive(rows: pd.DataFrame) -> str:
-    """State the film with the largest damped standard deviation, and how damping works."""
+    """State the film whose ratings have the largest damped standard deviation, and explain damping."""
     worst = rows.iloc[0]
     return (
         f"{worst['film']} divides users most: the standard deviation of its {worst['n']:,} ratings is "
@@ -64,7 +67,12 @@ def summarize_divisive(rows: pd.DataFrame) -> str:
 
 
 def _count_by_class(stars: Mapping[float, int], classes: Mapping[float, str]) -> Counter[str]:
-    """Return the number of a film's ratings by class, from that by number of stars."""
+    """Return the number of a film's ratings in each class.
+
+    Args:
+        stars: number of the film's ratings, keyed by the number of stars.
+        classes: label of the class to which each number of stars belongs; see `star_classes`.
+    """
     counts: Counter[str] = Counter()
     for rating, n in stars.items():
         counts[classes[rating]] += n

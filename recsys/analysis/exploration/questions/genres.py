@@ -27,7 +27,7 @@ def draw_genre_shares(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_genre_shares(rows: pd.DataFrame) -> str:
-    """State the genre with the most ratings, and those with the most and the fewest ratings per film."""
+    """State the genre with the most ratings, and the genres with the most and the fewest ratings per film."""
     lift = rows["ratings"] / rows["films"]
     most, over, under = rows.iloc[0], row_of_largest(rows, lift), row_of_largest(rows, -lift)
     return (
@@ -43,7 +43,10 @@ def summarize_genre_means(rows: pd.DataFrame) -> str:
 
 
 def draw_genre_pairs(rows: pd.DataFrame) -> Figure:
-    """Draw, below the diagonal, the share of the films with either genre of a pair that have both (Jaccard index)."""
+    """Draw the overlap of each pair of genres, below the diagonal of a heatmap.
+
+    The overlap is the share of films with both genres among the films with at least one of them (the Jaccard index).
+    """
     names = list(rows["genre"].unique())
     grid = rows.pivot_table(index="genre", columns="other", values="share").reindex(index=names, columns=names)
     values = np.where(np.tri(len(names), k=-1, dtype=bool), grid, np.nan)[1:, :-1]
@@ -65,7 +68,7 @@ def summarize_genre_pairs(rows: pd.DataFrame) -> str:
 
 
 def draw_genre_decades(rows: pd.DataFrame) -> Figure:
-    """Draw a panel for each genre: its share over the decades, with the other genres in grey."""
+    """Draw a panel for each genre: its share of the ratings by decade of release, with all other genres in grey."""
     genres = list(rows["genre"].unique())
     fig, axes = figures.panels(3.9, 2, 3, grid="y", sharex=True, sharey=True)
     for ax, genre in zip(axes, genres, strict=False):
@@ -86,7 +89,7 @@ def draw_genre_decades(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_genre_decades(rows: pd.DataFrame) -> str:
-    """State the largest change from the first decade to the last, if it exceeds chance."""
+    """State which genre's share changed most from the first to the last decade, if by more than chance explains."""
     first, last = rows["decade"].min(), rows["decade"].max()
     before, after = (rows[rows["decade"] == decade] for decade in (first, last))
     changes = before.merge(after, on="genre", suffixes=("_first", "_last"))

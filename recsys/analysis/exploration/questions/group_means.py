@@ -14,7 +14,7 @@ N_NAMED = 3  # groups named in a sentence
 
 
 def draw_group_means(rows: pd.DataFrame) -> Figure:
-    """Draw the mean rating of each group in the rows with its joint 95% interval, see `joint_margins`."""
+    """Draw the mean rating of each group in the rows with its joint 95% interval; see `joint_margins`."""
     fig, ax = figures.subplots(charts.height_of(len(rows)), grid="x")
     draw_dots(ax, rows, joint_margins(rows["error"]))
     ax.set_xlabel("mean rating, stars")
@@ -22,7 +22,13 @@ def draw_group_means(rows: pd.DataFrame) -> Figure:
 
 
 def draw_dots(ax: Axes, rows: pd.DataFrame, margins: pd.Series) -> None:
-    """Draw the mean of each `group` with a margin, against the `overall` mean."""
+    """Draw the mean rating of each group as a dot with an interval; a vertical line marks the overall mean.
+
+    Args:
+        ax: axes to draw into.
+        rows: a row for each group; see `summarize_group_means`.
+        margins: half widths of the intervals, in the order of the rows.
+    """
     labels, overall = rows["group"].tolist(), rows["overall"].iloc[0]
     charts.dots(ax, labels, rows["mean"].to_numpy(), margins.to_numpy(), overall, f"all {overall:.2f}")
 
@@ -30,8 +36,9 @@ def draw_dots(ax: Axes, rows: pd.DataFrame, margins: pd.Series) -> None:
 def summarize_group_means(rows: pd.DataFrame) -> str:
     """State which groups' means differ from the overall mean by more than chance explains, in one or more sentences.
 
-    A mean differs if its joint 95% interval (`joint_margins`) excludes the overall mean. Up to `N_NAMED` groups above
-    the overall mean and as many below it are named, those that differ most first; further ones are only counted.
+    A mean differs by more than chance if its joint 95% interval (see `joint_margins`) excludes the overall mean. Up to
+    `N_NAMED` groups above the overall mean, and up to `N_NAMED` below it, are named, those that differ most first.
+    Further groups are only counted.
 
     Args:
         rows: a row for each group: `group` (its name), `mean` (its mean rating), `error` (the standard error of the
@@ -52,7 +59,7 @@ def summarize_group_means(rows: pd.DataFrame) -> str:
 
 
 def _named(rows: pd.DataFrame, margins: pd.Series, ascending: bool) -> str:
-    """Return the first few groups with their means, and the number of further groups."""
+    """Name up to `N_NAMED` groups with their means, sorted by mean, and say how many further groups there are."""
     ordered = rows.sort_values("mean", ascending=ascending)
     named = [
         f"{group} ({mean:.2f} ± {margin:.2f})"

@@ -17,7 +17,7 @@ MAX_SHADED_LIFT = 0.5  # larger lifts have the last colour of the scale
 
 
 def draw_tastes(rows: pd.DataFrame) -> Figure:
-    """Draw, for each group and genre, how the genre's share of ratings differs from that among other users."""
+    """Draw a heatmap: how much more or less of each group's ratings go to each genre than of other users' ratings."""
     groups, genres = (rows[name].unique().tolist() for name in ("group", "genre"))
     grid = rows.assign(lift=_lifts(rows)).pivot_table(index="genre", columns="group", values="lift", dropna=False)
     values = grid.reindex(index=genres, columns=groups).to_numpy()
@@ -29,7 +29,7 @@ def draw_tastes(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_tastes(rows: pd.DataFrame) -> str:
-    """State the strongest difference between a group and all other users."""
+    """State the largest relative difference, in a genre's share of ratings, between a group and all other users."""
     lifts = _lifts(rows)
     if lifts.isna().all():
         return "No group gives a genre more or less of its ratings than other users do, by more than chance explains."
@@ -44,7 +44,7 @@ def summarize_tastes(rows: pd.DataFrame) -> str:
 
 
 def draw_favourites(rows: pd.DataFrame) -> Figure:
-    """Draw the genre that each group prefers most and its lift; groups without a preference come last."""
+    """Draw a bar for each group: the genre it prefers most, and by how much; groups without a preference come last."""
     favourites = _favourites(rows)
     others = [group for group in rows["group"].unique() if group not in set(favourites["group"])]
     texts = [f"{genre} {lift:+.0%}" for genre, lift in zip(favourites["genre"], favourites["lift"], strict=True)]
@@ -55,7 +55,7 @@ def draw_favourites(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_favourites(rows: pd.DataFrame) -> str:
-    """State the strongest preference, and how many groups have one."""
+    """State the strongest preference of a group for a genre, and how many groups have a preference."""
     favourites, n_groups = _favourites(rows), rows["group"].nunique()
     if favourites.empty:
         return f"None of the {n_groups} groups prefers a genre by more than chance explains."
@@ -68,13 +68,20 @@ def summarize_favourites(rows: pd.DataFrame) -> str:
 
 
 def _lifts(rows: pd.DataFrame) -> pd.Series:
-    """Return the relative difference of a group's share from other users' share; NaN where it may be due to chance."""
+    """Return the lift of each row, which is a group and a genre.
+
+    The lift is the relative difference between the genre's share of the group's ratings and its share of other users'
+    ratings. It is NaN if the difference may be due to chance.
+    """
     difference = rows["share"] - rows["share_else"]
     return (difference / rows["share_else"]).where(difference.abs() > joint_margins(rows["error"]))
 
 
 def _favourites(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the row of each group's strongest preference, strongest first; groups without a preference have none."""
+    """Return the row of each group's most preferred genre, the strongest preference first.
+
+    Groups without a preference that exceeds chance have no row.
+    """
     preferred = rows.assign(lift=_lifts(rows)).query("lift > 0").sort_values("lift", ascending=False)
     return preferred.drop_duplicates("group")
 

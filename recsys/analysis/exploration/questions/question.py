@@ -1,8 +1,8 @@
-"""A question of the exploratory report: the data that it requires, its figure, and its finding as text.
+"""Questions of the exploratory report: the data that a question requires, its figure, and its finding as text.
 
-The numbers come from a SELECT statement in `sql/`, usually of the question's name; its columns are those of the `rows`
-that functions of the question get. The wording of findings holds for any data set: a finding reports a difference only
-if chance does not explain it.
+The numbers come from a SELECT statement in `sql/`, usually in a file named after the question. Its result is passed to
+the question's functions as the data frame `rows`. Findings are worded so that they hold for any data set: a difference
+is reported only if chance does not explain it.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ REQUIREMENTS = {
 }
 
 
-# Requirements that include another one; where the data lack both, only the included one is a reason.
+# Requirements that include another requirement; if the data meet neither, only the included one is given as the reason.
 INCLUDED = {"hours": "times", "gender": "people", "age": "people", "occupation": "people"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a data set, with functions that turn its rows into a figure and a finding.
+    """A question about a data set, with functions that turn the result of a SELECT statement into its answer.
 
     Attributes:
-        name: file name of the figure, and of the SELECT statement unless `query` names another.
-        section: section of the report.
+        name: name of the figure's files, and of the SELECT statement's file unless `query` names another.
+        section: section of the report that has the question.
         text: the question itself.
         alt_text: description of the figure for readers who cannot see it.
         draw: draws the figure from the rows of the SELECT statement.
-        summarize: states the finding of these rows in one or more sentences.
-        requires: properties that the data must have, keys of `REQUIREMENTS`.
-        query: name of a SELECT statement that several questions share.
+        summarize: states the finding from these rows in one or more sentences.
+        requires: properties that the data must have; keys of `REQUIREMENTS`.
+        query: name of the SELECT statement's file if several questions share it; else empty.
         parameters: parameters of the SELECT statement, in addition to `PARAMETERS`.
-        min_rows: smallest number of rows that gives an answer.
+        min_rows: smallest number of rows with which the question can be answered.
     """
 
     name: str

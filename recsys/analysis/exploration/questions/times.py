@@ -31,7 +31,7 @@ def draw_months(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_months(rows: pd.DataFrame) -> str:
-    """State the first and last date of the ratings, and the busiest month's shares of the ratings and of the days."""
+    """State the dates of the first and last rating, and which shares of ratings and of days the busiest month has."""
     busiest = row_of_largest(rows, rows["n"])
     days = pd.date_range(busiest["first"].normalize(), busiest["last"].normalize())
     even = float((days.to_period("M") == busiest["month"].to_period("M")).mean())
@@ -46,7 +46,7 @@ def summarize_months(rows: pd.DataFrame) -> str:
 
 
 def draw_weekdays(rows: pd.DataFrame) -> Figure:
-    """Draw how each day of the week differs from the average day, with its interval."""
+    """Draw how much the number of ratings on each day of the week differs from the average day, with an interval."""
     fig, ax = figures.subplots(charts.height_of(len(rows)), grid="x")
     lifts, margins = _lifts(rows["share"], rows["even"], rows["error"])
     labels = [DAYS[weekday - 1] for weekday in rows["weekday"]]
@@ -57,14 +57,14 @@ def draw_weekdays(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_weekdays(rows: pd.DataFrame) -> str:
-    """Name the days of the week whose numbers of ratings differ from an even share by more than chance explains."""
+    """Name the days of the week with more or fewer ratings than the average day, by more than chance explains."""
     lifts, margins = _lifts(rows["share"], rows["even"], rows["error"])
     names = [DAYS[weekday - 1] for weekday in rows["weekday"]]
     return _summarize_lifts("day of the week", "on the average day", names, lifts, margins)
 
 
 def draw_hours(rows: pd.DataFrame) -> Figure:
-    """Draw the share of ratings by day of the week and hour of the day."""
+    """Draw a heatmap of the share of ratings by day of the week and hour of the day."""
     grid = rows.pivot_table(index="weekday", columns="hour", values="share").to_numpy()
     fig, ax = figures.subplots(2.7)
     charts.heatmap(ax, grid, [day[:3] for day in DAYS], [str(hour) if hour % 3 == 0 else "" for hour in range(24)])
@@ -78,7 +78,7 @@ def draw_hours(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_hours(rows: pd.DataFrame) -> str:
-    """Name the hours of the day whose numbers of ratings differ from an even share by more than chance explains."""
+    """Name the hours of the day with more or fewer ratings than the average hour, by more than chance explains."""
     hours = rows.drop_duplicates("hour")
     lifts, margins = _lifts(hours["hour_share"], hours["even"], hours["error"])
     names = [f"{hour}:00" for hour in hours["hour"]]
@@ -97,7 +97,7 @@ def draw_drift(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_drift(rows: pd.DataFrame) -> str:
-    """State the change along the linear trend of all ratings, and whether it is negligible or may be due to chance."""
+    """State the change of ratings along a linear trend, and whether it is negligible or may be due to chance."""
     change, margin = rows["change"].iloc[0], norm.ppf(0.975) * rows["change_error"].iloc[0]
     direction = "rises" if change > 0 else "falls"
     trend = (
@@ -112,12 +112,26 @@ def summarize_drift(rows: pd.DataFrame) -> str:
 
 
 def _lifts(shares: pd.Series, even: pd.Series, errors: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Return the relative differences of shares from even shares, and the half widths of their joint intervals."""
+    """Return the relative differences of shares from even shares, and half widths of their joint 95% intervals.
+
+    Args:
+        shares: share of the ratings in each period, such as a day of the week.
+        even: share that each period would have if ratings were spread evenly over time.
+        errors: standard errors of `shares`.
+    """
     return shares / even - 1, joint_margins(errors) / even
 
 
 def _summarize_lifts(period: str, average: str, names: list[str], lifts: pd.Series, margins: pd.Series) -> str:
-    """Name the periods whose numbers of ratings differ from that of an average one by more than chance explains."""
+    """Name the periods with more or fewer ratings than the average period, by more than chance explains.
+
+    Args:
+        period: what a period is called, such as "day of the week".
+        average: phrase for the average period, such as "on the average day".
+        names: names of the periods.
+        lifts: relative differences from the average period; see `_lifts`.
+        margins: half widths of their intervals.
+    """
     rows = pd.DataFrame({"name": names, "lift": lifts.to_numpy(), "margin": margins.to_numpy()})
     more, fewer = rows[rows["lift"] > rows["margin"]], rows[rows["lift"] < -rows["margin"]]
     if more.empty and fewer.empty:
@@ -133,7 +147,7 @@ def _summarize_lifts(period: str, average: str, names: list[str], lifts: pd.Seri
 
 
 def _named(rows: pd.DataFrame, ascending: bool) -> str:
-    """Return the first few periods with their differences from the average one, and the number of further periods."""
+    """Name up to `N_NAMED` periods, sorted by their difference from the average, and say how many more there are."""
     first = rows.sort_values("lift", ascending=ascending).head(N_NAMED)
     named = [f"{row.name} ({row.lift:+.0%} ± {row.margin:.0%})" for row in first.itertuples(index=False)]
     return ", ".join(named) + (f" and {len(rows) - N_NAMED} more" if len(rows) > N_NAMED else "")

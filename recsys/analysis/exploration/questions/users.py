@@ -1,4 +1,4 @@
-"""The question whether groups of users, by gender, age and occupation, differ in how high they rate."""
+"""The question whether groups of users (by gender, age or occupation) differ in how high they rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECTION = "Users"
 
 
 def draw_groups(rows: pd.DataFrame) -> Figure:
-    """Draw the mean rating of each group with its interval, in a panel for each attribute."""
+    """Draw the mean rating of each group with its interval, in a panel for each attribute (gender, age, occupation)."""
     attributes = list(rows["fact"].unique())
     sizes = [int((rows["fact"] == attribute).sum()) for attribute in attributes]
     margins = joint_margins(rows["error"])

@@ -1,4 +1,4 @@
-"""Questions about years of release: how old the rated films are, and whether older ones are rated higher."""
+"""Questions about years of release: how old the rated films are, and whether older films are rated higher."""
 
 from __future__ import annotations
 
