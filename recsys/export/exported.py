@@ -118,8 +118,9 @@ def padded(query: Query, length: int, padding: int) -> dict[str, np.ndarray]:
 
     The arrays have the dtypes of these fields.
 
-    In padded positions, and if the history has no times or plays, times are 0 and plays are 1. The array `moments`,
-    the time at which each user is served, has the times of the query; if the query has none, it has the largest int64.
+    In padded positions, and if the history has no times or plays, times are 0 and plays are 1. The array `moments`
+    contains the times at which users are served: the times of the query or, if it has none, a time after all
+    interactions.
 
     Args:
         query: B users with their histories; only the latest `length` interactions of each history are used.

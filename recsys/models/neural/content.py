@@ -64,7 +64,7 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
 
 
 class FeatureEmbedding(nn.Module):
-    """Embeds the rows of a binary matrix, in which a row has a 1 for each of its features.
+    """Embeds the rows of a binary matrix, in which each row is nonzero at its features.
 
     An embedding is the sum of the vectors of the row's features, divided by the square root of their number.
 
@@ -84,7 +84,9 @@ class FeatureEmbedding(nn.Module):
         self.table = nn.Parameter(table)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Return the embeddings (B, d) of rows of `features` with numbers (B,); zero for a row without features.
+        """Return the embeddings (B, d) of rows of the matrix, given their numbers, int64 (B,).
+
+        The embedding of a row without features is zero.
 
         Rows with few features are padded with features of weight zero, so that shapes are known without waiting for a
         GPU.

@@ -75,8 +75,7 @@ class NegativeSampler:
             ratings are never drawn: 1 draws in proportion to the number of ratings, and word2vec uses 0.75.
 
     Attributes:
-        log_q: float32 (n_items,) log probability of drawing each item in one draw, before any repetition because the
-            item is a positive.
+        log_q: float32 (n_items,) log probability of each item in one draw; draws that yield positives are repeated.
 
     Raises:
         UserError: a user has rated every item that can be drawn.
