@@ -144,7 +144,7 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
     """Load a release of MovieLens as a data set.
 
     Args:
-        release: name of the release, such as `100k`, `1m`, `latest-small` or `32m`, with or without `ml-`.
+        release: name of the release, such as `100k`, `1m`, `latest-small` or `32m`, with or without the prefix `ml-`.
         path: folder or zip archive of the release. If None, the release is taken from the cache or downloaded from
             GroupLens; if GroupLens cannot be reached, `100k` is downloaded from the package index.
 
@@ -213,7 +213,7 @@ def evaluate(
 
 
 def load(directory: str | Path, trusted: bool = False) -> Recommender:
-    """Load a model and its data, from a directory that `Recommender.save` wrote or from that of a finished run.
+    """Load a model and its data, from a directory that `Recommender.save` wrote or the directory of a finished run.
 
     Args:
         directory: directory that was passed to `Recommender.save`, or directory of a run of `train.py`. The data of a

@@ -34,7 +34,7 @@ def _exit_at_once(number: int, frame: object) -> None:
 def exit_on_sigterm() -> Iterator[None]:
     """Exit with status `TERMINATED` on a SIGTERM inside the `with` block.
 
-    Lightning's own handler, which shuts a fit down gracefully, calls this one afterwards.
+    Lightning's own handler, which shuts a fit down gracefully, afterwards calls the handler that is set here.
     """
 
     def leave(number: int, frame: object) -> None:
@@ -78,7 +78,7 @@ def exit_on_closed_pipe() -> Iterator[None]:
 def _is_unread() -> bool:
     """Return whether stdout is a pipe or socket that no program reads any more.
 
-    If it is not, the BrokenPipeError comes from another connection.
+    This tells whether a BrokenPipeError concerns stdout or another connection.
     """
     poll = select.poll()
     poll.register(STDOUT, 0)

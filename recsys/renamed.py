@@ -63,7 +63,7 @@ def current(target: str) -> str:
 
 
 def current_settings(target: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the current name and settings of a class, given those of this or an earlier version.
+    """Return the current name and settings of a class, given its name and settings in this or an earlier version.
 
     Args:
         target: name of the class in this or an earlier version.

@@ -35,8 +35,9 @@ def settings(called: Callable[..., Any]) -> Mapping[str, Any]:
 def fits(value: Any, hint: Any) -> bool:
     """Return whether a JSON-able value has the given type.
 
-    The check is strict: a bool is not an int, an int is a float, and text is not converted. A list matches any sequence
-    type. For a type that JSON cannot express, such as most classes, the result is True unless the value is None.
+    The check is strict: a bool does not count as an int, and text is not converted; but an int counts as a
+    float. A list matches any sequence type. For a type that JSON cannot express, such as most classes, the result is
+    True unless the value is None.
     """
     if value is None and isinstance(hint, type) and hint not in (Any, NoneType, object):
         return False

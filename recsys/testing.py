@@ -326,7 +326,7 @@ def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
 
 
 def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
-    """After a warm start, scores are those of the earlier model, even if user codes change and there is a new user.
+    """A warm start preserves the earlier model's scores, even if user codes change and there is a new user.
 
     Scores are compared only for models with the setting `lr`, a learning rate, which is set so low that another epoch
     hardly changes the scores. A model that cannot continue from an earlier model must raise `UserError`.
@@ -372,9 +372,9 @@ def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
 
 
 def check_checkerboard_is_recovered(trained: TrainedModel) -> None:
-    """Of two items, one of each genre, that a user has not rated, the one of the user's genre scores higher.
+    """Unrated items of the user's genre score higher than unrated items of the other genre.
 
-    This must be so in over 90% of all such pairs. Non-personalised models cannot pass.
+    This must be so in over 90% of all pairs of one item of each genre. Non-personalised models cannot pass.
     """
     users = np.arange(N_USERS)
     scores = trained.model.score(trained.train.query(users))
@@ -413,7 +413,7 @@ CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
 
 
 def _with_epochs(model: Recommender, max_epochs: int) -> Recommender:
-    """Return an untrained model with the same settings; if `max_epochs` is among them, it gets the given value."""
+    """Return an untrained model with the same settings but, if the model has a `max_epochs`, with the given value."""
     settings = model.hyperparameters()
     return type(model)(**settings | ({EPOCHS: max_epochs} if EPOCHS in settings else {}))
 

@@ -118,8 +118,9 @@ def padded(query: Query, length: int, padding: int) -> dict[str, np.ndarray]:
 
     The arrays have the dtypes of these fields.
 
-    In padded positions, and if the history has no times or plays, times are 0 and plays are 1. The moments, at which
-    users are served, are the times of the query; if it has none, they are after all interactions.
+    In padded positions, and if the history has no times or plays, times are 0 and plays are 1. The array `moments`
+    contains the times at which users are served: the times of the query or, if it has none, a time after all
+    interactions.
 
     Args:
         query: B users with their histories; only the latest `length` interactions of each history are used.

@@ -6,7 +6,7 @@ items.csv        position, id and title of each item
 users.csv        position and id of each user, where users are an input
 embeddings.npz   vectors of users and items, if the model embeds both
 data/            the interactions and metadata, in the layout of prepared data
-example.py       beside model.onnx only: recommends items, with no other packages than onnxruntime and numpy
+example.py       recommends items, with no other packages than onnxruntime and numpy; written only for ONNX
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Accuracy metrics, which have one value per query, computed from the ranks of the query's held-out items.
 
-A user has one query, or several if the holdout is a `StepHoldout`. Every held-out item counts as relevant, whatever its
-rating. The metrics follow Herlocker et al., "Evaluating Collaborative Filtering Recommender Systems", TOIS 2004, and
-Manning et al., "Introduction to Information Retrieval", 2008, chapter 8, unless a docstring names another source.
+A user has one query, or a query per held-out rating if the holdout is a `StepHoldout`. Every held-out item counts as
+relevant, whatever its rating. The metrics follow Herlocker et al., "Evaluating Collaborative Filtering Recommender
+Systems", TOIS 2004, and Manning et al., "Introduction to Information Retrieval", 2008, chapter 8, unless a docstring
+names another source.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def auc(ranked: np.ndarray, relevant: History) -> np.ndarray:
 
 
 def _lead(row: np.ndarray, scores: np.ndarray) -> int:
-    """Return the sum, over `scores`, of the number of items with lower scores minus that of items with higher scores.
+    """Return the sum, over `scores`, of the number of items that score lower minus the number that score higher.
 
     Args:
         row: (n_items,) the scores of all items.

@@ -24,5 +24,5 @@ def direction(metric: str) -> int:
 
 
 def sign(metric: str) -> int:
-    """Return the factor by which to multiply a metric so that larger is better: -1 for errors, 1 for all others."""
+    """Return the factor by which to multiply a metric so that larger is better: -1 for `rmse` and `mae`, else 1."""
     return -1 if direction(metric) < 0 else 1

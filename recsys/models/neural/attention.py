@@ -13,7 +13,7 @@ from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slice
 
 
 class SimilarLengths:
-    """Groups of sequences of similar length; each is padded on the right to the length of the longest in its group.
+    """Groups of sequences of similar length; sequences are padded on the right to the longest length in their group.
 
     Padding comes after the real positions, so under a causal mask no real position attends to it. Padding may therefore
     have any values, and needs no mask of its own.
@@ -21,12 +21,13 @@ class SimilarLengths:
     Args:
         lengths: int64 (B,) number of positions of each sequence, above zero; P in total. The sequences are packed: one
             after another, without padding.
-        host_lengths: `lengths` as a NumPy array, from which shapes are computed.
+        host_lengths: `lengths` as a NumPy array, from which shapes are computed without waiting for a GPU.
 
     Attributes:
-        shapes: number of sequences g and padded length L of each group; the products g L sum to Q.
+        shapes: for each group, its number of sequences g and the length L to which they are padded. All groups together
+            have Q padded positions, the sum of g L.
         positions: int64 (Q,) for each padded position, group after group, the packed position that fills it.
-        places: int64 (P,) for each packed position, its padded position.
+        places: int64 (P,) for each packed position, the padded position to which it moves.
     """
 
     sequences_per_group = 8

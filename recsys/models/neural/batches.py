@@ -60,25 +60,26 @@ class HistoryBatch(NamedTuple):
 
     @property
     def unit_weights(self) -> Tensor:
-        """Return the weights, scaled so that those of each user have an L2 norm of 1: float32 (P,)."""
+        """Return the weights of interactions, scaled so that each user's weights have an L2 norm of 1: float32 (P,)."""
         return self.weights * self.sums(self.weights.square()).clamp(min=TINY).rsqrt()[self.rows]
 
     @property
     def mean_weights(self) -> Tensor:
-        """Return the weights, scaled so that those of each user sum to 1: float32 (P,)."""
+        """Return the weights of interactions, scaled so that each user's weights sum to 1: float32 (P,)."""
         return self.weights / self.sums(self.weights).clamp(min=TINY)[self.rows]
 
     def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
         """Return for each user the weighted sum of the history's item vectors, (B, d); zero for an empty history.
 
         Args:
-            vectors: float (n, d) item vectors, usually of the whole catalogue; `items` selects rows of it.
+            vectors: float (n, d) item vectors, usually of the whole catalogue. The batch's `items` are row numbers
+                of this array.
             weights: float32 (P,) weights of the interactions.
         """
         return pooled(vectors, self.items, self.lengths, weights)
 
     def sums(self, values: Tensor) -> Tensor:
-        """Sum values of interactions, float32 (P,), over each user: float32 (B,)."""
+        """Given a value for each interaction, float32 (P,), return the sum of each user's values, float32 (B,)."""
         return values.new_zeros(len(self.lengths)).index_add(0, self.rows, values)
 
     def latest(self, n: int) -> HistoryBatch:
@@ -91,7 +92,7 @@ class HistoryBatch(NamedTuple):
         return HistoryBatch(lengths, rows, items, ratings, host_lengths, times, recency)
 
     def places_from_the_end(self) -> Tensor:
-        """Return the place of each interaction, int64 (P,): 0 for the latest of its user, 1 for the one before that."""
+        """Return how many later interactions of the same user follow each interaction, int64 (P,): 0 for the latest."""
         ends = self.lengths.cumsum(0)
         return ends[self.rows] - 1 - torch.arange(len(self.rows), device=ends.device)
 

@@ -108,7 +108,7 @@ class TrainingBar(Callback):
 
 
 class TrainingCurves(Callback):
-    """Logs the loss and the learning rate by step, and the speed of each epoch, without the time of validation.
+    """Logs the loss and the learning rate by step, and the speed of each epoch, in which validation does not count.
 
     Values are passed directly to the logger, since a call of Lightning's `log` takes as long as a small step.
 
@@ -163,7 +163,7 @@ class Pruning(Callback):
 
     Trials are compared by their best epoch so far, since training returns the weights of the best epoch. Trials are
     accessed through Optuna's storage, so a trial can run in any process that can access the storage. Apart from its
-    fewer epochs, a pruned run is complete; its trial is marked with the user attribute `PRUNED`.
+    fewer epochs, a pruned run is complete; its trial is marked with Optuna's user attribute `PRUNED`.
 
     Args:
         journal: address of the storage of the search; see `search_storage`.

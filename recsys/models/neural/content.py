@@ -22,11 +22,12 @@ FEATURES_WEIGHT = 0.3  # of an item's binary features, relative to its sentence 
 class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
     """A recommender whose module embeds items from their metadata, including items that are added after training.
 
-    In its base classes, a subclass must list this class before the recommender that it extends.
+    A subclass must list this class before the recommender that it extends: `class New(ReadsItemContent, Existing)`.
 
     Attributes:
         content: the metadata of items, from which the module is built.
-        id_table: `state_dict` name of the module's table of id vectors, which has a row per item.
+        id_table: `state_dict` name of the module's table of id vectors: a learned vector for each item, in
+            addition to its metadata.
     """
 
     content: ItemContent
@@ -63,7 +64,9 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
 
 
 class FeatureEmbedding(nn.Module):
-    """Embeds rows with binary features: the sum of the features' vectors over the square root of their number.
+    """Embeds the rows of a binary matrix, in which each row is nonzero at its features.
+
+    An embedding is the sum of the vectors of the row's features, divided by the square root of their number.
 
     Args:
         features: CSR (n, f), nonzero where a row has a feature.
@@ -81,7 +84,9 @@ class FeatureEmbedding(nn.Module):
         self.table = nn.Parameter(table)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Return the embeddings (B, d) of the rows with these numbers, int64 (B,); zero for a row without features.
+        """Return the embeddings (B, d) of rows of the matrix, given their numbers, int64 (B,).
+
+        The embedding of a row without features is zero.
 
         Rows with few features are padded with features of weight zero, so that shapes are known without waiting for a
         GPU.

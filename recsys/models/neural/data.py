@@ -74,7 +74,7 @@ class TrainingData(pl.LightningDataModule):
         return batch
 
     def epoch(self) -> Epoch:
-        """Draw the trainer's current epoch; if its `overfit_batches` is set, always draw the first epoch."""
+        """Draw the trainer's current epoch or, if the trainer's `overfit_batches` is set, always the first epoch."""
         trainer = cast(pl.Trainer, self.trainer)
         number = 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]
         seed = epoch_seed(self.seed, number, self.share.stream)
@@ -82,7 +82,7 @@ class TrainingData(pl.LightningDataModule):
 
 
 class EpochLoader:
-    """Iterates over the batches of the trainer's current epoch or, if `steps_per_call` is above 1, lists of batches.
+    """Iterates over the batches of the trainer's current epoch or, if `steps_per_call` is above 1, over lists of them.
 
     Each list has `steps_per_call` batches; the last one can be shorter. The length of the loader is the number of
     batches, or of lists.

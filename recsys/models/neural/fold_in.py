@@ -66,11 +66,11 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     @property
     def scores_new_users(self) -> bool:
-        """See `Recommender.scores_new_users`; false if the model predicts ratings: the regression ignores them."""
+        """See `Recommender.scores_new_users`; false if the model predicts ratings, which the regression ignores."""
         return self.regression is not None and not self.predicts_ratings
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """See `Recommender.falls_back`; true for all users who are scored by their histories."""
+        """See `Recommender.falls_back`; true for all users who are scored by fold-in."""
         return self._folded_in(query)
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:

@@ -81,6 +81,6 @@ class _SymmetricProduct(Function):
 
 
 def _product(matrix: Tensor, dense: Tensor) -> Tensor:
-    """Multiply a sparse and a dense matrix in float32, which sparse products need, even where autocast is on."""
+    """Multiply a sparse and a dense matrix in float32, even under autocast, because sparse products require it."""
     with torch.autocast(dense.device.type, enabled=False):
         return matrix @ dense.float()

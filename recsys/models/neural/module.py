@@ -140,7 +140,7 @@ class NeuralModule(pl.LightningModule, ABC):
         """Set both of Lightning's step counts to the number of steps in a checkpoint.
 
         Lightning counts steps of automatic and of manual optimisation separately, and `trainer.max_steps` limits both.
-        A resumed run may change from automatic to manual optimisation (which `_several_steps` is), or back.
+        A resumed run may change from automatic to manual optimisation (as in `_several_steps`), or back.
         """
         if "loops" not in checkpoint:  # a checkpoint with only weights
             return
@@ -173,7 +173,7 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @torch.inference_mode()
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Return the output of `forward` for pairs of user and item, computed in batches of pairs without histories.
+        """Return the output of `forward` for pairs of user and item, computed in batches; histories are not read.
 
         Returns:
             float32 (P,).
@@ -255,7 +255,7 @@ class HistoryModule(NeuralModule):
         """Return the vectors of items, (n_items, h), in the same space as the vectors that `encode` returns."""
 
     def batch(self, query: Query) -> QueryBatch:
-        """See `NeuralModule.batch`; if there is a `half_life`, histories include recency weights."""
+        """See `NeuralModule.batch`; if the module has a `half_life`, histories include recency weights."""
         queries = super().batch(query)
         if self.half_life is None:
             return queries

@@ -56,7 +56,7 @@ class Monitor(ABC):
 
     @abstractmethod
     def summary(self, means: np.ndarray) -> np.ndarray:
-        """Return the metrics, float64 (len(names),), given the means of the values, which have the same shape."""
+        """Return the metrics, float64 (len(names),), given the means of the values of `measure`, of the same shape."""
 
 
 class RankingMonitor(Monitor):

@@ -35,7 +35,7 @@ class Objective(ABC):
     without waiting for the device: no `.item()`, no NumPy.
 
     Some models train their submodules in turn (such as `recsys.models.rec_vae.RecVAE`). The epoch of their objective
-    yields separate batches for each submodule, and the loss of a batch gives gradients to this submodule only. Weights
+    yields separate batches for each submodule, and the loss of a batch gives gradients only to its submodule. Weights
     without a gradient do not change.
     """
 
@@ -144,7 +144,7 @@ class SampledSoftmax(Sampled):
 
 
 class ByUser(Objective):
-    """Base class of objectives in which a sample is a user with all interactions of the user."""
+    """Base class of objectives in which a sample is a user with all of the user's interactions."""
 
     scores_catalogue = True
 

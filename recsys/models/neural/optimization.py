@@ -34,8 +34,8 @@ class Optimization:
         weight_decay: weight decay, which is decoupled for `adam` and an L2 penalty for `sgd`.
         lr_schedule: `constant`; `linear` or `cosine`, a decay to zero over `epochs`; or `warmup_linear`, a linear
             increase from zero over the first tenth of the steps, then a linear decay to zero.
-        epochs: number of epochs that the schedule spans, or None for the trainer's `max_epochs`. If it is set, a refit
-            has the same schedule as the fit before it, although it trains for fewer epochs.
+        epochs: number of epochs that the schedule spans, or None for the trainer's `max_epochs`. If it is a
+            number, a refit has the same schedule as the preceding fit, although the refit trains for fewer epochs.
 
     Raises:
         UserError: a value is not allowed.
@@ -68,7 +68,7 @@ class Optimization:
 
 
 def has_sparse_gradients(module: nn.Module) -> bool:
-    """Return whether an embedding table has sparse gradients, which contain only the rows that a step looked up."""
+    """Return whether an embedding table of the module has sparse gradients (of only the rows that a step looked up)."""
     return any(getattr(part, "sparse", False) for part in module.modules())
 
 

@@ -100,7 +100,7 @@ class PropagatingModule(EmbeddingModule):
         return super().user_tables() | {"propagated_users"}
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`; uses what the last `refresh` stored, so losses call `propagate` instead."""
+        """See `NeuralModule.forward`; uses what the last `refresh` stored, whereas losses call `propagate`."""
         vectors = self.propagated_items
         return dot(self.propagated_users[queries.users], vectors if items is None else vectors[items])
 

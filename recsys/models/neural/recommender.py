@@ -171,7 +171,7 @@ class NeuralRecommender(Recommender):
         """Return an unfitted copy of the model, which will train for the number of epochs that validation chose.
 
         The copy has the same hyperparameters and, if there is one, starts from the same earlier model (see
-        `continue_from`). Subclasses also copy what else validation chose.
+        `continue_from`). Subclasses also copy anything else that validation chose.
         """
         model = type(self)(**self.hyperparameters())
         model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
@@ -397,7 +397,7 @@ class NeuralRecommender(Recommender):
         """Check that what a training step needs besides the weights fits in memory; by default, check nothing.
 
         Raises:
-            UserError: it does not fit.
+            UserError: a training step needs more memory than there is.
         """
 
     def _check_weights(self, train: Dataset, context: FitContext) -> None:
@@ -419,7 +419,7 @@ class NeuralRecommender(Recommender):
 
 
 def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | None:
-    """Return the class with which a model annotates `module`; None if it is abstract, or there is no annotation."""
+    """Return the class with which a model annotates `module`; None if the class is abstract or not annotated."""
     for cls in model.__mro__:
         name = get_annotations(cls).get("module")
         declared = vars(sys.modules[cls.__module__]).get(name) if isinstance(name, str) else name
@@ -431,7 +431,7 @@ def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | Non
 def _takes_several_steps(trainer: pl.Trainer, callbacks: Sequence[Callback]) -> bool:
     """Return whether one call of `training_step` may take several optimisation steps.
 
-    It may not if a setting of the trainer or a hook of a callback needs to see every step.
+    Each call must take a single step if a setting of the trainer or a hook of a callback needs to see every step.
     """
     return (
         trainer.world_size == 1
@@ -451,7 +451,7 @@ def _checkpoint(directory: Path, name: str, **options: Any) -> ModelCheckpoint:
 
 @contextmanager
 def _directory(context: FitContext) -> Iterator[Path]:
-    """Yield the directory for checkpoints: that of the context, or a temporary one that is removed at the end."""
+    """Yield the directory for checkpoints: `context.directory` or, if it is None, a temporary directory."""
     if context.directory is None:
         with tempfile.TemporaryDirectory() as directory:
             yield Path(directory)

@@ -75,7 +75,7 @@ class NegativeSampler:
             ratings are never drawn: 1 draws in proportion to the number of ratings, and word2vec uses 0.75.
 
     Attributes:
-        log_q: float32 (n_items,) log probability of drawing each item, as if draws of positives were not repeated.
+        log_q: float32 (n_items,) log probability of each item in one draw; draws that yield positives are repeated.
 
     Raises:
         UserError: a user has rated every item that can be drawn.
@@ -143,7 +143,7 @@ class Share:
 
     @property
     def stream(self) -> int:
-        """Return the number that is hashed into the seed of an epoch: 0 in all processes, which draw the same epoch."""
+        """Return a number to hash into the seed of an epoch: 0 in all processes, so that all draw the same epoch."""
         return 0
 
     def fair(self, n_rows: int) -> int:
@@ -166,7 +166,7 @@ class Share:
         return np.append(np.arange(0, n_rows, self.fair(batch_size)), n_rows)
 
     def rows(self, start: int, stop: int) -> slice:
-        """Return the rows of this process in the batch from `start` to `stop`: every n-th row, with n processes."""
+        """Return the rows of this process in the batch from `start` to `stop`: every `n_processes`-th row."""
         return slice(start + self.rank, stop, self.n_processes)
 
 

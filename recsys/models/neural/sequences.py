@@ -116,9 +116,9 @@ class SequenceGraph(HistoryGraph):
 class ItemSampler:
     """Draws negatives in proportion to popularity ** power, for groups of consecutive positions.
 
-    The positions of a group share their negatives, so that their scores are a matrix product. If a drawn item is the
-    next item of a position, losses do not count it as a negative at this position. Other items of the user's history
-    can be negatives.
+    The positions of a group share their negatives, so that the scores of the negatives are a matrix product. If
+    a drawn item is the next item of a position, losses do not count it as a negative at this position. Other items of
+    the user's history can be negatives.
 
     Args:
         train: the training interactions.

@@ -270,7 +270,7 @@ class ShardedByUser(DDPStrategy):
         return user_tables(cast(pl.LightningModule, self.lightning_module))
 
     def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:
-        """Yield the index of each table of users among the weights, and its optimiser state changed by `change`."""
+        """For each table of users, yield its index in the optimiser's weights and its state with `change` applied."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         tables = {id(table.weight) for table in self._tables().values()}
         for number, weight in enumerate(weights):
@@ -314,7 +314,7 @@ def check_sharding(module: type[nn.Module], name: str, gradient_clip_val: float 
 
 
 def has_rows(value: Any) -> bool:
-    """Return whether a value in an optimiser's state of a table has a row for each row of the table."""
+    """Return whether a value in the optimiser's state of a table has one row for each row of the table."""
     return isinstance(value, Tensor) and value.dim() > 0
 
 

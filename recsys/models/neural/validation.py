@@ -22,7 +22,7 @@ class Validation(Callback):
     """Measures a module on held-out ratings after each epoch, and logs metrics that other callbacks can monitor.
 
     The metrics are logged as `valid/...` and do not depend on the number of processes. Each process measures a share of
-    the queries: if the training is sharded by user, those of its own users.
+    the queries or, if the training is sharded by user, the queries of its own users.
 
     Args:
         holdout: held-out ratings.
