@@ -34,12 +34,12 @@ class ALS(Factorisation):
     Args:
         embedding_dim: length of the vectors.
         l2: penalty on the squared vectors, the paper's lambda.
-        confidence: weight c of a rated pair, which is further multiplied by the pair's weight by plays (see
-            `WeighsPlays`). The weight of an unrated pair is 1.
+        confidence: weight c of a rated pair that has a weight of 1 by plays; otherwise, c is the product of `confidence`
+            and the weight by plays (see `WeighsPlays`). An unrated pair has c = 1.
         n_sweeps: number of sweeps; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
         **history: arguments of `WeighsPlays`. With `half_life`, users' vectors are fitted to histories that are
-            weighted by recency; the items' vectors do not depend on it.
+            weighted by recency; the items' vectors do not depend on `half_life`.
 
     Raises:
         UserError: a value is not allowed.

@@ -76,7 +76,7 @@ class Recommender(RecommendsByIds):
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
             context: where and how the fit runs; by default, on the CPU and without progress bars.
-            progress: True shows progress bars, whatever the context. If it is False, a fit without a context shows
+            progress: True shows progress bars, with or without a context. With False, a fit without a context shows
                 none, and a fit with a context shows them unless `recsys.progress` hides them.
 
         Returns:
@@ -238,7 +238,8 @@ class Recommender(RecommendsByIds):
         """Write the model as `arrays.npz` and `model.json`, without the data that it was fitted to.
 
         Runs save their models in this way, since the config of a run says how to prepare its data. The directory is
-        created if it does not exist. An earlier model in it is replaced, and the data saved with it are removed.
+        created if it does not exist. An earlier model in the directory is replaced, and data that were saved with the
+        earlier model are removed.
         """
         write_model(directory, class_name(self), self.hyperparameters(), self.arrays())
 
@@ -282,17 +283,17 @@ def must_be_trusted(model: Recommender) -> bool:
 
 
 def check_saved(model: Recommender, directory: Path, query: Query) -> None:
-    """Check that a fitted model, loaded from where it was saved, has the hyperparameters and the scores of the model.
+    """Check that a saved model can be loaded, with the same hyperparameters and scores as the model in memory.
 
-    This executes the code of a class from outside this package, and unpickles.
+    The model is loaded with `trusted=True`, so classes from outside `recsys.models` are imported and pickles loaded.
 
     Args:
-        model: the model.
-        directory: directory that `save` or `save_without_data` wrote.
-        query: users to score.
+        model: the fitted model in memory.
+        directory: directory to which `save` or `save_without_data` wrote this model.
+        query: users whose scores are compared.
 
     Raises:
-        UserError: it has others, or cannot be loaded.
+        UserError: the loaded model has other hyperparameters or scores, or the model cannot be loaded.
     """
     loaded = load(directory, trusted=True)
     name = type(model).__name__
@@ -363,7 +364,7 @@ def known_class(directory: Path) -> type[Recommender] | None:
 
 
 def make(setting: Mapping[str, Any]) -> Recommender:
-    """Build an untrained model from a mapping of its hyperparameters, with the import path of its class in `_target_`.
+    """Build an untrained model from its hyperparameters by name and, in `_target_`, the import path of its class.
 
     Raises:
         UserError: `_target_` names no model of `recsys.models`, or the class rejects a hyperparameter.

@@ -293,7 +293,8 @@ def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alph
 
     Args:
         rows: the ratings, with a row for each vector that is drawn.
-        ratings: float64 (n_ratings,) ratings minus the mean and the other side's biases, in the order before sorting.
+        ratings: float64 (n_ratings,) ratings minus the mean and the other side's biases, in the order that they had
+            before `RatingRows.from_pairs` sorted them.
         others: float64 (m, d + 1) vectors of the other side, with the biases in the last column.
         alpha: precision of a rating.
         prior: prior of the vectors that are drawn.
@@ -348,6 +349,9 @@ def _check_side_information(of_users: sparse.csr_matrix, of_items: sparse.csr_ma
 
 
 def _products(U: np.ndarray, V: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:  # noqa: N803
-    """Return b_u + b_i + U_u . V_i for P pairs of user and item, float64 (P,); the last columns hold the biases."""
+    """Return b_u + b_i + U_u . V_i for P pairs of user and item, float64 (P,).
+
+    The last columns of `U` and `V` hold the biases.
+    """
     rows, columns = U[users], V[items]
     return np.einsum("nd,nd->n", rows[:, :-1], columns[:, :-1]) + rows[:, -1] + columns[:, -1]

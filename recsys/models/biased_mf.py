@@ -1,4 +1,4 @@
-"""Biased matrix factorisation of ratings: `mf` trained on squared errors with an L2 penalty for each rating.
+"""Biased matrix factorisation of ratings: `MF`, trained on squared errors with an L2 penalty for each rating.
 
 Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5. The
 penalty is added for each rating, so vectors of users and items with many ratings are penalised more.
@@ -21,7 +21,7 @@ class PenalisedSquaredError(SquaredError):
     """Squared error plus a penalty on the parameters of the rating's user and item, averaged over ratings.
 
     The penalty is n_u^-c (lambda |p_u|^2 + lambda_b b_u^2) + n_i^-c (lambda |q_i|^2 + lambda_b b_i^2). The symbols are
-    those of `MFModule`, for a rating of item i by user u; n is a number of training ratings.
+    those of `MFModule`, for a rating of item i by user u; n_u and n_i count the training ratings of u and of i.
 
     Args:
         l2: penalty on the vectors, lambda.
@@ -62,8 +62,9 @@ class BiasedMF(MF):
         init_std: standard deviation of the vectors' initial values.
         dropout: dropout rate of the users' vectors.
         l2: penalty on the squared vectors for each rating, the paper's lambda.
-        bias_l2: penalty on the squared biases for each rating; the paper's is lambda too.
-        loss: `squared`; see `MF` for ranking losses.
+        bias_l2: penalty on the squared biases for each rating, for which the paper uses lambda too.
+        count_power: exponent c in `PenalisedSquaredError`.
+        loss: `squared`, the only choice; `MF` has ranking losses.
         **training: further arguments, see `MF`.
 
     Raises:

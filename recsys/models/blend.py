@@ -36,9 +36,9 @@ class Blend(Ensemble):
     The function n makes a user's scores s_m comparable between models. It replaces them by 1 / (60 + rank), where the
     highest score has rank 1, or standardises them to (s - mean) / standard deviation.
 
-    The weights are chosen by greedy selection with replacement. Each round adds one model to the sum of the models
-    selected so far: the one that gives this sum the best ndcg@10 on validation. The weight w_m is the share of rounds
-    that selected model m, among the rounds up to the one with the best ndcg@10.
+    The weights are chosen by greedy selection with replacement. Each round selects the model whose scores, added to the
+    sum of the scores selected so far, give the best ndcg@10 on validation. Among the rounds up to the round with the
+    best ndcg@10, the weight w_m is the share of rounds that selected model m.
 
     Args:
         models: the base models by name, see `Ensemble`.
@@ -48,8 +48,8 @@ class Blend(Ensemble):
         n_rounds: number of rounds of the selection.
         seed: seed of the sample of validation queries. Weights are chosen on a sample only if the scores of all
             validation queries would take more than 1 GiB (`MAX_SCORES`).
-        **prior: arguments of `ReadsHistories`, which adds popularity to the blended scores. Base models have such
-            settings of their own.
+        **prior: arguments of `ReadsHistories`, which adds popularity to the blended scores. Each base model has its
+            own values of these arguments.
 
     Raises:
         UserError: a value is not allowed.

@@ -24,8 +24,8 @@ def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, contex
         train: training ratings.
         valid: held-out ratings for early stopping, or None. The cache does not compare them: they must be the same
             whenever the fingerprint of `train` is the same.
-        context: context of the ensemble's fit. The base model gets its trainer without callbacks, and stores neither
-            checkpoints nor curves.
+        context: context of the ensemble's fit. The base model is fitted with the trainer of this context, but without
+            the callbacks, and stores neither checkpoints nor curves.
 
     Returns:
         `model` itself, fitted; or, from the cache, a new model, whose `data` is None.
@@ -35,9 +35,9 @@ def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, contex
 
 
 def cached_refit(model: Recommender, train: Dataset, context: FitContext) -> Recommender:
-    """Return a base model refitted to other ratings, from the cache if it is there; see `cached_fit`.
+    """Return a copy of a fitted base model, refitted to other ratings or loaded from the cache of earlier refits.
 
-    See `Recommender.refit`; `model` itself, which must be fitted, does not change.
+    For the cache, see `cached_fit`; for refits, `Recommender.refit`. `model` itself does not change.
     """
     fit = partial(model.refit, train, _base_context(context))
     return _cached(model, train, context, fit, model.n_best_epochs)
@@ -57,7 +57,8 @@ def _cached(
 ) -> Recommender:
     """Load the model from the cache, or else fit it and add it to the cache.
 
-    A fit in the cache is used if its class, hyperparameters, ratings, metadata, code and `stopping` are the same.
+    An earlier fit in the cache is used if it had the same class, hyperparameters, ratings, metadata, code and
+    `stopping`.
 
     Args:
         model: model with the class and hyperparameters to be fitted.

@@ -1,8 +1,8 @@
-"""Features by which a two-stage model ranks candidates: of the user, the item, the moment, and the user-item affinity.
+"""Features by which a two-stage model ranks candidates: they describe the user, item, moment and user-item affinity.
 
 All features are computed from training ratings and from the histories of a query. The moment of a user is the time of
-the latest rating in the user's history, since the time of the next rating is unknown. If the history is empty, it is
-the time of the last training rating.
+the latest rating in the user's history, since the time of the next rating is unknown. If the history is empty, the
+moment is the time of the last training rating.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class CandidateFeatures(LearnedArrays):
     def _profiles(self, history: History, half_life: HalfLife) -> sparse.csr_matrix:
         """Return the items of each history with weights that sum to one, CSR float32 (B, n_items).
 
-        The weights decrease from the latest item to the earliest, with a half-life in items; if it is None, they are
-        equal. The row of an empty history is empty.
+        The weights decrease from the latest item to the earliest, with a half-life in items; without a half-life, all
+        weights of a history are equal. The row of an empty history is empty.
         """
         weights = recency_weights(history, half_life)
         sums = np.bincount(history.rows, weights, minlength=len(history))

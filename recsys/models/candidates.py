@@ -56,10 +56,10 @@ class FirstStage:
     features: CandidateFeatures
 
     def candidates(self, query: Query) -> Candidates:
-        """Find the candidates of each user: the unseen items that at least one model ranks within its budget.
+        """Find the candidates of each user: the union, over all models, of the `budgets[name]` best unseen items.
 
         The groups of features are `by NAME` for the model of that name (its standardised score and the logarithm of its
-        rank), `by all models` (mean of 1 / (60 + rank) over the models), and those of `CandidateFeatures`.
+        rank), `by all models` (mean of 1 / (60 + rank) over the models), and the groups of `CandidateFeatures`.
         """
         scores = [standard_scores(model.score(query)) for model in self.models.values()]  # (B, n_items) each
         seen = query.history.matrix(scores[0].shape[1]).toarray() > 0

@@ -66,8 +66,9 @@ class HasGraph(ABC):
         """Return a graph that computes the scores of `score_without_fallback`.
 
         Args:
-            data: data set with the histories of users. User codes in the graph's queries refer to it. A graph that
-                cannot compute the vector of a user from a history stores the vectors of the users in this data set.
+            data: data set with the histories of users. The user codes in the graph's queries are the codes in this
+                data set. A graph that cannot compute the vector of a user from a history stores the vectors of these
+                users.
             length: number of columns of the padded histories that the graph reads.
 
         Raises:

@@ -6,8 +6,8 @@ Annals of Mathematics and Artificial Intelligence 2015, so that all ratings can 
 calibrate the intervals.
 
 The intervals contain the given share of new ratings if these, and their features, have the same distribution as in the
-calibration. Later ratings can have another distribution. Features can too: those of an unseen rating are computed from
-all training ratings, those of a training rating only from the other folds.
+calibration. Later ratings can have another distribution. Features can too: the features of an unseen rating are
+computed from all training ratings, but the features of a training rating only from the other folds.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class DAE(HistoryRecommender):
     Args:
         hidden_dim: width of the hidden layer.
         dropout: share of a history's items that is masked during training.
-        loss: `softmax`, the only choice; `batch_size` is a number of users.
+        loss: `softmax`, the only choice. `batch_size` counts users.
         half_life: see `WeighsHistories`.
         **training: arguments of `HistoryRecommender`.
 

@@ -112,7 +112,7 @@ class DecisionTrees(LearnedArrays):
         return float(self.constant + self.values[self.roots].sum())
 
     def predict(self, frame: np.ndarray) -> np.ndarray:
-        """Return the prediction for each row of a frame of finite features, float32 (n, n_features): float64 (n,)."""
+        """Return a prediction for each row, float64 (n,); `frame` holds finite features, float32 (n, n_features)."""
         return self.mean + self.contributions(frame, np.zeros(frame.shape[1], np.int64))[:, 0]
 
     def contributions(self, frame: np.ndarray, groups: np.ndarray) -> np.ndarray:

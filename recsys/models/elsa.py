@@ -71,7 +71,7 @@ class ELSA(HistoryRecommender):
 
     Args:
         embedding_dim: length of the items' vectors, which limits the rank of A A'.
-        loss: `normalised_squared`, the only choice; `batch_size` is a number of users.
+        loss: `normalised_squared`, the only choice. `batch_size` counts users.
         half_life: see `WeighsHistories`.
         **training: arguments of `HistoryRecommender`.
 

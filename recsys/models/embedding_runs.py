@@ -16,12 +16,13 @@ def load_embedding_model(run: Path, train: Dataset) -> Recommender:
     """Load a model with embeddings from a finished run that was trained on the same split as `train`.
 
     Args:
-        run: directory of a run, or directory that contains several runs, of which the first one with embeddings of the
-            same split is used.
+        run: directory of a run, or directory that contains several runs. The first run that has embeddings and was
+            trained on the same split is used.
         train: training ratings, whose fingerprint identifies their split.
 
     Raises:
-        UserError: the directory has no embeddings, all of them are of another split, or the model cannot be loaded.
+        UserError: no run in the directory has embeddings, the runs that have embeddings were trained on other splits,
+            or the model cannot be loaded.
     """
     files = [run / "embeddings.npz", *sorted(run.glob("*/embeddings.npz"))]
     split_of = {file.parent: _split(file) for file in files if file.is_file()}

@@ -29,11 +29,11 @@ class Ensemble(ReadsHistories):
 
     Args:
         models: the base models by name. Each is given as a mapping of its hyperparameters, with its class in
-            `_target_`, or as the directory of a run. From a run, the class and hyperparameters are taken and, if it was
-            trained on the same split, also the weights in its checkpoints. In the attribute `models`, directories are
-            replaced by the mappings that were read from them.
-        **prior: arguments of `ReadsHistories`, which adds popularity to the ensemble's scores. Base models have such
-            settings of their own.
+            `_target_`, or as the directory of a run, whose model has the class and hyperparameters to use. If the run
+            was trained on the same split as the ensemble, the weights in its checkpoints are used too. In the attribute
+            `models`, directories are replaced by the mappings that were read from them.
+        **prior: arguments of `ReadsHistories`, which adds popularity to the ensemble's scores. Each base model has its
+            own values of these arguments.
 
     Raises:
         UserError: there are fewer than two models, a model predicts ratings or is saved as a pickle, or a directory has
@@ -68,7 +68,7 @@ class Ensemble(ReadsHistories):
         return model.fit(train, context=context)
 
     def _fit_base_models(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Fit the base models, with early stopping on `valid`; in a refit, refit those of the earlier ensemble."""
+        """Fit the base models, with early stopping on `valid`; in a refit, refit the earlier ensemble's base models."""
         bar = ProgressBar(self.base_models.items(), desc="base models")
         self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
 

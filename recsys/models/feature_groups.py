@@ -84,8 +84,8 @@ class Group(ABC):
 class Statistics(Group):
     """How the user rates, how the item is rated, and how the user rates items of the same genres and decade.
 
-    Statistics of users are computed from the histories in the query, those of items from the ratings that the group was
-    fitted to.
+    Statistics of users are computed from the histories in the query, statistics of items from the ratings that the
+    group was fitted to.
     """
 
     def fit(self, train: Dataset) -> Self:
@@ -128,7 +128,7 @@ class Statistics(Group):
             residuals: float64 (n,) residuals of the ratings in the histories, in rating units.
 
         Returns:
-            float64 (P,) each.
+            The mean residuals and the shares, float64 (P,) each.
         """
         history, n_items = pairs.query.history, len(self.kinds)
         shape = (len(history), n_items)
@@ -279,7 +279,7 @@ class Embeddings(Group):
         self.users, self.items = model.user_embeddings(), model.item_embeddings()  # (n_users, d), (n_items, d)
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Rotate the embeddings to match those of another group, since two trainings can differ by a rotation."""
+        """Rotate the embeddings to match another group's embeddings, since two trainings can differ by a rotation."""
         own_space, other_space = (np.concatenate([group.users, group.items]) for group in (self, other))
         rotation = orthogonal_procrustes(own_space, other_space)[0]
         self.users, self.items = self.users @ rotation, self.items @ rotation
@@ -323,7 +323,7 @@ class Segments(Group):
         return self
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Renumber the segments to share as many users as possible with those of the same number in another group."""
+        """Renumber the segments so that as many users as possible have the same number as in another group."""
         own, others = (
             group.segmentation.predict(group.profiles.transform(_histories(train))) for group in (self, other)
         )

@@ -27,7 +27,7 @@ def quieten_lightning() -> None:
 
     They concern Lightning's own use of deprecated torch functions, the checkpoint directory of a resumed run,
     validation metrics that are not synchronised because they are equal in all processes, and Slurm's `srun`, which
-    Lightning names in each fit wherever it is installed.
+    Lightning mentions in each fit on a machine where `srun` is installed.
     """
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
@@ -48,7 +48,7 @@ class FitContext:
     Attributes:
         directory: directory for checkpoints, or None to store none.
         trainer: partial function that builds Lightning's Trainer. Its keywords are arguments of the Trainer
-            (accelerator, devices, precision, callbacks, ...); the model adds others. Only deep models use it.
+            (accelerator, devices, precision, callbacks, ...); the model adds further ones. Only deep models use it.
         logger: a Lightning logger for curves, or None.
         resume: whether to continue from the last checkpoint in `directory` if there is one.
         cache_dir: directory for results that other fits can reuse, such as text embeddings; None caches nothing.

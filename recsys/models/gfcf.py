@@ -66,7 +66,7 @@ class GFCF(ItemToItem):
 def normalised_interactions(train: Dataset) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Return the normalised interactions, R~ of `GFCF`, and the square root of each item's number of ratings.
 
-    Users and items without ratings are treated as if they had one.
+    Users and items without ratings are treated as if they had one rating.
 
     Returns:
         CSR float32 (n_users, n_items), and float32 (n_items, 1).

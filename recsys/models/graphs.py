@@ -239,15 +239,15 @@ class PopularityGraph(nn.Module):
 
 
 def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
-    """Return each user's row in a table with one row per user code, int64 (B,); that of unknown users is `unknown`."""
+    """Return each user's row in a table with a row for each user code, int64 (B,); `unknown` for unknown users."""
     users = given(query.users)
     return torch.where(users >= 0, users, unknown)
 
 
 def full_history(length: int) -> History:
-    """Return a history of one row with `length` distinct items, each played 0 times, and without times.
+    """Return a history of one row with `length` distinct items, which have no times and were played 0 times.
 
-    The weights of its interactions depend only on their positions.
+    The weights of these interactions depend only on their positions.
     """
     return History(
         np.array([0, length]), np.arange(length, dtype=np.int32), np.ones(length, np.float32), plays=np.zeros(length)

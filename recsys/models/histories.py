@@ -49,14 +49,14 @@ LONG = 20  # least number of interactions of a history that is not short
 
 
 class ReadsHistories(Recommender):
-    """A model that scores by the history in the query, and can add popularity to its scores (see the module).
+    """A model that scores by the history in the query, and can add popularity (see `recsys.models.histories`).
 
     Args:
         prior_strength: strength with which popularity is added to the scores of users with short histories (1 to 19
             interactions); 0 adds none.
         popularity_half_life: half-life, in days, with which interactions are weighted in recent popularity. Recent
             popularity is added to the scores of users whose history is not short or, if `prior_strength` is 0, of all
-            users. If the half-life is None, or the data have no times, nothing is added.
+            users. If the half-life is None, or the data have no times, no recent popularity is added.
         popularity_by: columns of the table of users, such as gender. Popularity is adjusted to the users with the same
             values in these columns, and so are the scores of users without a history. Columns that the data lack are
             ignored.
@@ -98,7 +98,7 @@ class ReadsHistories(Recommender):
         self.popularity_by = list(popularity_by)
 
     def score(self, query: Query) -> np.ndarray:
-        """See `Recommender.score`; also adds popularity (see the module), unless the model predicts ratings."""
+        """See `Recommender.score`; also adds popularity to the model's scores, unless the model predicts ratings."""
         scores, changed = super().score(query), self.falls_back(query)
         if self._popularity_arrays() and changed.any():
             scores[changed] = self._with_popularity(scores[changed], query.select(changed))

@@ -40,7 +40,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         n_sweeps: number of sweeps; each solves for the vectors of all users, then for those of all items.
         seed: seed of the items' initial vectors.
         **history: arguments of `WeighsPlays`. With `half_life`, users' vectors are fitted to histories that are
-            weighted by recency; the items' vectors do not depend on it.
+            weighted by recency; the items' vectors do not depend on `half_life`.
 
     Raises:
         UserError: a value is not allowed.
@@ -116,7 +116,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         return self._columns(torch.from_numpy(self.item_factors))
 
     def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the arguments of `_solve` that depend on the vectors H, (m, d), of its columns.
+        """Return the arguments of `_solve` that depend only on the vectors H, (m, d), of the columns of the ratings.
 
         Returns:
             H with a row of zeros appended, (m + 1, d), and alpha_0 H' H, (d, d).
@@ -165,7 +165,7 @@ def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterato
     """Yield batches of rows of similar length: the row numbers (b,), the columns (b, L) and the values (b, L).
 
     L is the length of the longest row of the batch. Shorter rows are padded with column m, whose vector is zero, so
-    that the values there have no effect. `NUMBERS_PER_BATCH` limits the size of a batch.
+    that the values at padded positions have no effect. `NUMBERS_PER_BATCH` limits the size of a batch.
     """
     indptr, indices = (torch.from_numpy(part).long() for part in (rated.indptr, rated.indices))
     values = torch.from_numpy(rated.data)

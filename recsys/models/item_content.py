@@ -20,7 +20,7 @@ from recsys.models.learned_arrays import prefixed, without_prefix
 
 
 class ItemContent:
-    """Encodes the metadata of a data set's items and, in the same way, that of items that are added later.
+    """Encodes the metadata of the items in a data set and, in the same way, of items that are added later.
 
     Args:
         encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
@@ -69,7 +69,7 @@ class ItemContent:
         self.facts = features(train.item_frame, self.fact_names)
 
     def add(self, items: pd.DataFrame) -> None:
-        """Encode new items, rows with columns as in `Dataset.item_frame`, and append them to `text` and `facts`."""
+        """Encode new items, given as rows like those of `Dataset.item_frame`, and append them to `text` and `facts`."""
         vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
         self.text = np.concatenate([self.text, self._centred(vectors)])
         self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")

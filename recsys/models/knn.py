@@ -95,7 +95,7 @@ class SearchedRows(NamedTuple):
 
     @classmethod
     def of(cls, rows: sparse.csr_matrix) -> Self:
-        """Build from the rows themselves, CSR float32 (n, m)."""
+        """Build a `SearchedRows` from the rows before transposition, CSR float32 (n, m)."""
         return cls(rows.T.tocsr(), squared_norms(rows))
 
 
@@ -184,8 +184,8 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         alpha: power of the scored item's squared norm in the denominator of the cosine. 0.5 gives the usual cosine;
             smaller values favour popular items.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: in Tversky's index, weight of the users who rated only the scored item. Both weights are 1 in
-            Jaccard's index and 0.5 in Dice's.
+        own_weight: in Tversky's index, weight of the users who rated only the scored item. `own_weight` and
+            `other_weight` are both 1 in Jaccard's index, and both 0.5 in Dice's index.
         other_weight: in Tversky's index, weight of the users who rated only the other item.
         **history: arguments of `WeighsHistories`.
 
@@ -223,8 +223,8 @@ class UserKNN(_NearestNeighbours):
             scores of the user. The power of the neighbour's squared norm is 1 - alpha. 0.5 gives the usual cosine;
             larger values favour neighbours with many ratings.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: in Tversky's index, weight of the items that only the user rated. Both weights are 1 in Jaccard's
-            index and 0.5 in Dice's.
+        own_weight: in Tversky's index, weight of the items that only the user rated. `own_weight` and `other_weight`
+            are both 1 in Jaccard's index, and both 0.5 in Dice's index.
         other_weight: in Tversky's index, weight of the items that only the neighbour rated.
         **history: arguments of `WeighsHistories`.
 

@@ -170,7 +170,7 @@ class LinearAR(ReadsHistories, HasGraph):
     def _ends(self, history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
         """Return the vectors x^s of the complete histories and, if b > 0, of the reversed ones.
 
-        The vectors of the reversed histories are multiplied by b^0.5 and stacked below the others.
+        The vectors of the reversed histories are multiplied by b^0.5 and stacked below those of the complete histories.
         """
         forward = at_scale(history, n_items, half_life)
         if not self.backward_weight:

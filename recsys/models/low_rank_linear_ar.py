@@ -37,8 +37,8 @@ class LowRankLinearAR(LinearAR):
     minimise sum_t |z_t W - e_t|^2 + l2 |W|^2. Scores are z W, where z represents the whole history. The larger the
     rank, the closer the scores are to those of `LinearAR`.
 
-    The projected histories h_t^s = x_t^s V are computed by the recursion h_(t+1)^s = a_s h_t^s + V[item at step t], for
-    some users at a time, and added to the two sums in the formula for W.
+    The projected histories h_t^s = x_t^s V are computed by the recursion h_(t+1)^s = a_s h_t^s + V[item at step t].
+    They are computed for some users at a time, whose terms are then added to the two sums in the formula for W.
 
     Args:
         rank: number of dimensions of a projected history at each time scale; fewer are used if the interaction matrix

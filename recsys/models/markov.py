@@ -81,7 +81,10 @@ class Markov(ItemToItem):
         self.backward_weight = backward_weight
 
     def history_weights(self, history: History) -> np.ndarray:
-        """See `WeighsHistories.history_weights`; (1 + p)^-place_power with p later items, 0 unless p < `last_items`."""
+        """See `WeighsHistories.history_weights`; only the latest `last_items` items have weights above 0.
+
+        The weight of such an item is (1 + p)^-place_power, where p is the number of items after it.
+        """
         places = history.places_from_the_end
         return np.where(places < self.last_items, (1.0 + places) ** -self.place_power, 0).astype(np.float32)
 

@@ -128,7 +128,7 @@ class NeuMFModule(EmbeddingModule):
             _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`; a logit is the sum of those of GMF and MLP."""
+        """See `NeuralModule.forward`; a logit is the sum of the logits of GMF and MLP."""
         return self.gmf(queries, items) + self.mlp(queries, items)
 
     def user_embeddings(self) -> Tensor:
@@ -334,8 +334,8 @@ class NeuMF(FoldsIn):
 class _Fused:
     """Scores by alpha * GMF + (1 - alpha) * MLP + constant.
 
-    Each module scores only once, and its scores are stored: a caller repeats the same query with other values of
-    `alpha`. `score` and `predict` share the stored scores, so a caller must use only one of the two methods.
+    Each module scores only once, and its scores are stored for a caller that repeats the same query with other values
+    of `alpha`. `score` and `predict` share the stored scores, so a caller must use only one of the two methods.
     """
 
     alpha: float

@@ -35,7 +35,7 @@ def check_neighbours(n: int, k: int, subject: str) -> None:
 
     Args:
         n: number of users or items.
-        k: number of neighbours of each.
+        k: number of neighbours of each user or item.
         subject: what needs the memory, as the subject of the error message.
 
     Raises:

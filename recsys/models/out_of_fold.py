@@ -1,8 +1,8 @@
 """Out-of-fold features: the features of a training rating are learned from the other folds of the ratings.
 
-Wolpert, "Stacked Generalization", Neural Networks 1992. Because they do not depend on the rating itself, the features
-of a training rating are about as inexact as those of an unseen rating. They are slightly less exact, since they are
-learned from fewer ratings, and counts are slightly smaller.
+Wolpert, "Stacked Generalization", Neural Networks 1992. The features of a training rating do not depend on the rating
+itself, so they are almost as accurate as the features of an unseen rating. They are slightly less accurate, since they
+are learned from fewer ratings. For the same reason, features that count ratings are slightly smaller.
 """
 
 from __future__ import annotations

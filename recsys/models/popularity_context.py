@@ -15,7 +15,7 @@ DAY = 24 * HOUR
 
 
 def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
-    """For n = 0 to `n_first` - 1, count the interactions of each item that are not among the first n of their user.
+    """For n = 0 to `n_first` - 1, count each item's interactions, without the first n of each user.
 
     For n above 0, pseudo-counts are added in proportion to popularity; over all items they sum to `n_items`.
 
@@ -102,6 +102,6 @@ def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, n
 
 
 def standardised(counts: np.ndarray) -> np.ndarray:
-    """Scale each row (n_rows, n_items) to mean 0 and standard deviation 1; a row of equal counts becomes zeros."""
+    """Scale each row of counts, (n_rows, n_items), to mean 0 and standard deviation 1; equal counts become zeros."""
     spread = counts.std(axis=1, keepdims=True)
     return (counts - counts.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)

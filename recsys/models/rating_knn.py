@@ -71,7 +71,7 @@ class _RatingNeighbours(Bias):
 
         Args:
             rows: CSR float32 (B, m) residuals of the B users (or items).
-            others: residuals of the n others.
+            others: residuals of the n other users (or items).
 
         Returns:
             float32 (B, n); 0 where the correlation is negative or no ratings are shared.
@@ -200,7 +200,7 @@ def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _like(matrix: sparse.csr_matrix, values: np.ndarray) -> sparse.csr_matrix:
-    """Return a matrix with new values at the positions of the stored values of a matrix.
+    """Return a matrix that has new values at the positions of a given matrix's stored values.
 
     Unlike the method `power` of SciPy's matrices, this does not sort the indices of the given matrix in place: they can
     be the items of a history, whose order must not change.

@@ -27,10 +27,11 @@ class RatingProfiles(LearnedArrays):
 
     - a difference of shares: the share of the genre or decade in the user's ratings, minus its share in all ratings.
     - a difference of ratings, in rating units: how much higher the user rates items of the genre or decade than other
-      items. Ratings are taken as deviations from the item means, minus the user's mean deviation. Their sum, weighted
-      by the share of the genre or decade in each item, is divided by the number of the user's ratings.
+      items. Ratings are taken as deviations from the item means, minus the user's mean deviation. The sum of
+      these deviations, weighted by the share of the genre or decade in each item, is divided by the number of the
+      user's ratings.
 
-    Both are damped towards 0. For a user without a history, they are 0.
+    Both differences are damped towards 0. For a user without a history, they are 0.
 
     Attributes:
         facts: float32 (n_items, f) share of each genre and decade in each item; the shares of an item sum to 1. A
@@ -83,7 +84,7 @@ def has_genres_or_years(item_frame: pd.DataFrame) -> bool:
 
 
 def genres_and_decades(item_frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the names of all genres and decades, and a matrix of which items have them.
+    """Return the names of all genres and decades, and a matrix that shows which items have which of them.
 
     Returns:
         Names (f,) such as `genres=War` and `year=1990s`, with `genres=?` and `year=?` for items without a known genre

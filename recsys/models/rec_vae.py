@@ -209,8 +209,8 @@ class RecVAE(VariationalAutoencoder):
         kl_weight: see `CompositeELBO`.
         encoder_passes: see `CompositeELBO`.
         loss: `composite_elbo`, the only choice.
-        **model: see `VariationalAutoencoder`. `dropout` applies only to the training of the encoder. An epoch, as
-            `max_epochs` counts epochs, consists of all passes of the encoder and the pass of the decoder.
+        **model: see `VariationalAutoencoder`. `dropout` applies only to the training of the encoder. Each of the
+            `max_epochs` epochs consists of all passes of the encoder and the pass of the decoder.
 
     Raises:
         UserError: a value is not allowed.

@@ -51,7 +51,7 @@ class WeighsHistories(ReadsHistories):
         return recency_weights(history, self.half_life)
 
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """Return the weights of interactions as a matrix of histories and items, CSR float32 (n_rows, n_items)."""
+        """Return the weights of interactions, CSR float32 (n_rows, n_items), a row for each history."""
         return history.matrix(n_items, self.history_weights(history))
 
     def weights_graph(self, length: int) -> HistoryWeights:
@@ -65,7 +65,7 @@ class WeighsHistories(ReadsHistories):
 def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:
     """Return the weight of each interaction, float32 (n,).
 
-    The latest interaction of a row has the weight 1, and one that is a half-life earlier has the weight 1/2.
+    The latest interaction of a row has the weight 1, and an interaction that is a half-life earlier the weight 1/2.
 
     Args:
         history: histories, each row in time order.

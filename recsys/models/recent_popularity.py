@@ -17,7 +17,7 @@ from recsys.models.popularity_context import DAY, HOUR
 
 
 class RecentPopularity(Recommender):
-    """Scores an item by its number of ratings in the last days of training; ties are broken by its overall popularity.
+    """Scores an item by its number of ratings in the last days of training; ties are broken by overall popularity.
 
     Args:
         days: length, in days, of the period that ends with the last training rating; only ratings in this period count.

@@ -70,7 +70,7 @@ class RecommendsByIds(Scorer):
         return pd.concat(tables, ignore_index=True)
 
     def similar(self, item: Any, k: int = 10) -> pd.DataFrame:
-        """Find the items that are most similar to an item: items with similar metadata that the same users rated.
+        """Find the items that are most similar to an item: the same users rated them, and their metadata are similar.
 
         The similarity is computed from the data and does not depend on the model; see `recsys.models.similar`.
 
@@ -184,7 +184,7 @@ def _as_list(argument: str, values: Any) -> list[Any]:
 
     Args:
         argument: name of the argument, for the error message.
-        values: its value.
+        values: value of the argument.
 
     Raises:
         UserError: `values` is a string, or not iterable.

@@ -91,7 +91,7 @@ def read_arrays(directory: Path, described: Description) -> dict[str, np.ndarray
 
 
 def read_data(directory: Path, n_learned: int | None) -> Dataset | None:
-    """Return the data that were saved with a model, or None if it was saved without data.
+    """Return the data that were saved with a model, or None if the model was saved without data.
 
     Args:
         directory: directory of the model.

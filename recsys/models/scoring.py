@@ -89,7 +89,7 @@ class Scorer(ABC):
         """
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
-        """Return the scores of pairs, float32 (P,), not clipped; by default, they are taken from those of `score`."""
+        """Return the scores of pairs, float32 (P,), not clipped; by default, as `score` returns them."""
         if self.popularity is None:  # earlier versions stored none, so the size of the catalogue is unknown
             return self.score(pairs.query)[pairs.rows, pairs.items]
         return scores_of_pairs(self.score, pairs, len(self.popularity))

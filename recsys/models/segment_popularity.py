@@ -27,8 +27,8 @@ class SegmentPopularity(ReadsHistories):
     Args:
         n_segments: number of segments that the model finds, if none are given.
         method: clustering method; see `Segmentation`.
-        damping: number of average users added to each segment. Larger values pull the shares of a segment towards those
-            of all users.
+        damping: number of average users added to each segment. Larger values pull the shares in a segment towards the
+            shares among all users.
         seed: seed of the segmentation.
         **prior: see `ReadsHistories`.
 

@@ -5,7 +5,8 @@ the nearest centre (Lloyd, "Least Squares Quantization in PCM", IEEE Transaction
 Gaussian mixture assigns a user to the most probable component. Ward's tree (Ward, "Hierarchical Grouping to Optimize an
 Objective Function", JASA 1963) and HDBSCAN (Campello, Moulavi and Sander, "Density-Based Clustering Based on
 Hierarchical Density Estimates", PAKDD 2013) do not define how to assign new points. With them, a user is assigned to
-the nearest centre of the clusters found. This includes users whom HDBSCAN considers noise; `noise` is their share.
+the nearest centre of the clusters found. This includes users whom HDBSCAN considers noise; the attribute `noise` is the
+share of such users.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Segmentation(LearnedArrays):
         return mixture.predict(self.reduce(points))
 
     def distances(self, points: np.ndarray) -> np.ndarray:
-        """Return the Euclidean distances of points (n, d) to the centres, float64 (n, k), in the space of `reduce`."""
+        """Return the Euclidean distances of points (n, d), after `reduce`, to the centres, float64 (n, k)."""
         return pairwise_distances(self.reduce(points), self.centres)
 
     def reduce(self, points: np.ndarray) -> np.ndarray:

@@ -5,10 +5,10 @@ The similarity of items i and j is a geometric mean of two measures from 0 to 1,
     sqrt((a + phi(i, j)) (a + t(i, j))) - a,  a = 0.1.
 
 phi is the correlation between the sets of users who rated i and j, or 0 if the correlation is negative: it measures how
-many more users rated both items than the popularity of the items explains. In its computation, 50 is added to each
-variance, so that a few users have little influence. t is the cosine between the TF-IDF vectors of the items' documents.
-Because of the constant a, two items can be similar by one measure even if the other is 0, as it is for items without
-ratings. Items that are similar by both measures rank higher.
+many more users rated both items than the popularity of the items explains. In the computation of phi, 50 is added to
+each variance, so that a few users have little influence. t is the cosine between the TF-IDF vectors of the items'
+documents. Because of the constant a, two items can be similar by one measure even if the other is 0, as phi is for
+items without ratings. Items that are similar by both measures rank higher.
 
 The item-to-item weights of EASE measure something else: what a rating adds to the user's other ratings
 (experiments/similar compares EASE with this similarity).
@@ -66,11 +66,11 @@ class SimilarItems:
         return [(int(other), float(values[0, other])) for other in items if other >= 0 and values[0, other] > 1e-6]
 
     def cosines_of_documents(self, item: int) -> np.ndarray:
-        """Return t, the cosine between the document of one item and that of each item, float32 (n_items,)."""
+        """Return t, the cosine between one item's document and each item's document, float32 (n_items,)."""
         return (self._words @ self._words[[item]].T).toarray()[:, 0]
 
     def correlations(self, item: int) -> np.ndarray:
-        """Return phi, the correlation between the users of one item and those of each item, float64 (n_items,).
+        """Return phi, the correlation between one item's users and each item's users, float64 (n_items,).
 
         Negative correlations are returned as 0.
         """

@@ -1,4 +1,4 @@
-"""SLIM: each item as a sparse, non-negative combination of the others.
+"""SLIM: each item as a sparse, non-negative combination of the other items.
 
 Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011. A few sweeps of coordinate
 descent determine approximately which weights are positive. Starting from the result, block principal pivoting (Kim and
@@ -108,10 +108,10 @@ def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, sta
     Each weight is assumed to be either positive or zero. In each round, the weights assumed to be positive are solved
     for, and the others are set to zero. An assumption is wrong if the solution is negative for a weight assumed to be
     positive, or if a positive value of a weight assumed to be zero would lower the objective. All wrong assumptions are
-    then reversed. If this repeatedly does not reduce their number, only the last of them is reversed in each round,
-    which is slower but always terminates. From then on, gradients are computed in double precision: in single
-    precision, the gradients of items with 100,000 ratings have rounding errors above `MAX_GRADIENT`, so the same
-    assumption could be reversed again and again.
+    then reversed. If this repeatedly does not reduce the number of wrong assumptions, only the last wrong assumption is
+    reversed in each round, which is slower but always terminates. From then on, gradients are computed in double
+    precision: in single precision, the gradients of items with 100,000 ratings have rounding errors above
+    `MAX_GRADIENT`, so the same assumption could be reversed again and again.
 
     Args:
         gram: float32 (n, n), symmetric.

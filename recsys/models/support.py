@@ -58,7 +58,7 @@ class Support:
 
 
 def kind_of_support(model: Scorer, user: int) -> str | None:
-    """Return the kind of support of a model's recommendations to a user, or None if the model supports none.
+    """Return the kind of support of a model's recommendations to a user, or None if there is no support.
 
     The kind is `history` or `embeddings`. A model that reads the order of histories can also support some
     recommendations by `order`.
@@ -105,7 +105,7 @@ def supports(
 
 
 def strongest(kind: str, items: np.ndarray, strengths: np.ndarray) -> Support | None:
-    """Return the support of a recommendation by the one or two strongest items, or None if no strength is above zero.
+    """Return a recommendation's support, its one or two strongest items, or None if no strength is above zero.
 
     Args:
         kind: kind of support.

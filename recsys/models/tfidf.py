@@ -1,4 +1,4 @@
-"""TF-IDF profiles: an item is the TF-IDF vector of the words in its metadata, a user the mean of the rated items."""
+"""TF-IDF profiles: an item is the TF-IDF vector of its metadata, a user the mean vector of the rated items."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ Volkovs et al., "Two-stage Model for Automatic Playlist Continuation at Scale", 
 
 The labels from which the trees learn are the last training ratings of each user. The features of a label are computed
 from the history before it and by copies of the models that are fitted without any label, so that no feature contains
-information about its label. For scoring, models that are fitted to all training ratings are used. Since these are more
-ratings, their scores are slightly more accurate than those from which the trees learned.
+information about its label. For scoring, models that are fitted to all training ratings are used. These models learn
+from more ratings than the copies, so their scores are slightly more accurate than the scores of the copies.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ log = logging.getLogger(__name__)
 class TwoStage(Ensemble, ExplainsByFeatures):
     """Base class of models that find candidates by several models and rank them by decision trees.
 
-    A subclass fits the trees. They score the candidates of a user; all other items follow below the lowest candidate,
-    in the order of the first model. The scores of these other items have no meaning beyond their order.
+    A subclass fits the trees. The trees score the candidates of a user; all other items follow below the lowest
+    candidate, in the order in which the first model ranks them. The scores of these other items have no meaning beyond
+    their order.
 
     Args:
         models: the models that find candidates, by name; see `Ensemble`. Their scores and ranks are features too.
@@ -305,7 +306,7 @@ class ForestTwoStage(TwoStage):
         self.max_features = max_features
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`; fits a classifier to all candidates, and ignores which list each belongs to."""
+        """See `TwoStage.fit_trees`; fits a classifier, and ignores which list each candidate belongs to."""
         estimator = RandomForestClassifier(
             self.n_trees,
             min_samples_leaf=self.min_samples_leaf,

@@ -230,7 +230,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         id_dropout: share of the items whose ids are masked during training; with 1, item ids have no effect.
         user_id_dropout: share of the users whose ids are masked during training; with 1, user ids have no effect.
         loss: `softmax` over all items with ratings, or `sampled_softmax` over the items that a batch's users rated and
-            `n_negatives` sampled items; `batch_size` counts users.
+            `n_negatives` sampled items. `batch_size` counts users.
         n_negatives: number of negatives drawn for a batch, shared by its users.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`.
@@ -353,7 +353,7 @@ def _unit(vectors: Tensor) -> Tensor:
 def _random_map(n_inputs: int, d: int) -> Tensor:
     """Draw initial weights of the linear map from an item's inputs to [v, h, b], (n_inputs, 2 d + 1).
 
-    The map preserves inner products in expectation. With it, v = h and b = 0.
+    The map preserves inner products in expectation. With these weights, v = h and b = 0.
     """
     vectors = torch.randn(n_inputs, d) / d**0.5
     return torch.cat([vectors, vectors, torch.zeros(n_inputs, 1)], dim=1)
