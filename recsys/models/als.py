@@ -34,8 +34,8 @@ class ALS(Factorisation):
     Args:
         embedding_dim: length of the vectors.
         l2: penalty on the squared vectors, the paper's lambda.
-        confidence: weight c of a rated pair that has a weight of 1 by plays; otherwise, c is the product of `confidence`
-            and the weight by plays (see `WeighsPlays`). An unrated pair has c = 1.
+        confidence: the weight c of a rated pair is this number times the pair's weight by plays (see `WeighsPlays`).
+            The weight c of an unrated pair is 1.
         n_sweeps: number of sweeps; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
         **history: arguments of `WeighsPlays`. With `half_life`, users' vectors are fitted to histories that are

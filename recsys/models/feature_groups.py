@@ -247,7 +247,7 @@ class Time(Group):
         return pd.DataFrame(columns, columns=self.columns)
 
     def _mood(self, pairs: Pairs, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return, for each pair, the user's mood at a time, and the user's number of ratings within half a day of it.
+        """Return, for each pair, the user's mood at a time, and the number of ratings within half a day of this time.
 
         The mood is the damped mean residual of the user's last `N_NEAREST` ratings before the time and first
         `N_NEAREST` ratings at or after it.

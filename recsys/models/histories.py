@@ -105,7 +105,7 @@ class ReadsHistories(Recommender):
         return scores
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """See `Recommender.falls_back`; also true for users whose scores have popularity added."""
+        """See `Recommender.falls_back`; true without a history, and where popularity is added to the model's scores."""
         limit = LONG if self.prior_strength else 1
         by_popularity = (query.history.lengths < limit) | (self.popularity_half_life is not None)
         return by_popularity & (self.uses_history and not self.predicts_ratings)

@@ -20,7 +20,7 @@ from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
 
 
 class RP3Beta(ItemToItem):
-    """Scores an item by three-step random walks: from the user to a rated item, to a user who rated it, to the scored item.
+    """Scores an item by three-step random walks: from the user to a rated item, to its raters, to the scored item.
 
     With n_i the number of users who rated item i, and n_u the number of items that user u rated, the weight of item j
     for an item i in the history is

@@ -55,7 +55,7 @@ class XSimGCLModule(LightGCNModule):
 
         e^(k+1) = A e^(k) + Delta,   Delta = noise * sign(A e^(k)) * u / |u|,   u ~ U(0, 1)^d
 
-    A is the normalised adjacency matrix. u is drawn anew for each embedding.
+    A is the normalised adjacency matrix, and u is drawn separately for each embedding.
 
     Args:
         n_users: number of user codes.
