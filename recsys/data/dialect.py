@@ -148,7 +148,10 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
 
 
 def usual_delimiter(file: Path) -> str:
-    """Return the delimiter that a file's extension suggests: a tab for .tsv or .tsv.gz, otherwise a comma."""
+    """Return the delimiter that a file's extension suggests: a tab for .tsv and .tab, otherwise a comma.
+
+    A further extension, such as .gz, is ignored.
+    """
     return next((_USUAL[ending] for ending in file.suffixes if ending in _USUAL), ",")
 
 

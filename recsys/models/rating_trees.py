@@ -77,8 +77,8 @@ class RatingTrees(Recommender):
         n_segments: number of segments, into which users are clustered by their rating profiles.
         n_folds: number of folds of the training ratings; the features of each fold are learned from the other folds.
         later_ratings: whether the features of a rating may depend on ratings that the user gave after it. These
-            describe the user's mood better, but are not available when a system recommends. Base models that know users
-            by their codes, such as `biased_mf`, are fitted to all ratings in any case.
+            describe the user's mood better, but are not available when a system recommends. Base models that learn
+            parameters for each user, such as `biased_mf`, learn from earlier and later ratings even if this is False.
         interval: share of ratings that the intervals of `predict_intervals` must contain, such as 0.9; with None, no
             intervals are learned. Learning them takes 2 `n_folds` + 1 further fits of the trees.
         seed: seed of the folds and the trees.
