@@ -402,7 +402,7 @@ class _Moved:
         return _in(self.after, unresolved) if refers else resolved
 
     def paths(self, settings: Any) -> Any:
-        """Return the settings with `before` replaced by `after` in each string that is the path `before` or one in it."""
+        """Return the settings with `before` replaced by `after` in each string that is this path or begins with it."""
         if isinstance(settings, dict):
             return {name: self.paths(value) for name, value in settings.items()}
         if isinstance(settings, list):
