@@ -6,5 +6,5 @@ The files of a run's segments are in the folder `segments/` of the run's directo
     segments.json      names, profiles, measures, settings, and the fingerprint of the ratings
     segmentation.npz   arrays of the fitted segmentation, which assigns new users
 
-Segments are numbered from 1, the largest segment first.
+In the files, segments are numbered from 1, the largest segment first.
 """
