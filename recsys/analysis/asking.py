@@ -91,9 +91,9 @@ class Questions:
     """A strategy that chooses the film of the next question, given a user's answers so far.
 
     Attributes:
-        orders: lists of films, keyed by the answers to the first questions (True is "seen"). After the answers of a
-            key, the next questions are about the films in its list, in order. If a user's answers begin with several
-            keys, the longest of these applies. The key () applies from the first question.
+        orders: lists of films to ask about, keyed by the answers to the first questions (True is "seen"). After the
+            answers of a key, the next questions are about the films in its list, in order. If a user's answers begin
+            with several keys, the longest of these applies. The key () applies from the first question.
     """
 
     orders: Mapping[tuple[bool, ...], Sequence[int]]

@@ -5,10 +5,11 @@ history without which the score would fall most, or whose embeddings are most si
 nor embeddings, the supporting film is the liked film that has the most people, keywords and genres in common with the
 recommended film, measured by the Jaccard index.
 
-A reason also has a detail about the recommended film. This is, if possible, people, keywords or genres that the film
-shares with the supporting films and that no earlier reason in the list has named. Otherwise, it is how many of the
-users who liked the supporting films also liked the recommended film. If the support is of the kind `order`, it is
-instead how many of the users who rated the supporting film rated the recommended film among their next `SOON` films.
+A reason can also have a detail about the recommended film. If possible, the detail is people, keywords or genres that
+the film shares with the supporting films and that no earlier reason in the list has named. Otherwise, if the model uses
+histories, the detail is how many of the users who liked the supporting films also liked the recommended film. If the
+supporting film matters because of its place in the history (the kind of support `order`), the detail is instead how
+many of the users who rated the supporting film rated the recommended film among their next `SOON` films.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Reason(Support):
         kind: one of `KINDS`: `metadata` if the supporting film is found by people, keywords and genres, else a kind of
             support that `recsys.models.support` defines.
         items: codes of the supporting films: one or two films of the history, the strongest first.
-        strength: strength of the first supporting film, always positive. Its Jaccard index with the recommended film if
-            the kind is `metadata`, else as in `Support`.
+        strength: strength of the first supporting film, always positive. If the kind is `metadata`, it is the film's
+            Jaccard index with the recommended film; for the other kinds, see `Support`.
         shared: people, keywords and genres that the recommended film shares with all supporting films.
         n_agreeing: number of other users who liked all supporting films and also the recommended film. If the kind is
             `order`, the number of other users who rated the recommended film soon after the supporting film. 0 if the
@@ -94,7 +95,7 @@ class Explainer:
             history: the history for which the films were recommended, one row.
             items: int64 (m,) codes of the recommended films, in the order of the list.
             own: code of the user in the data set of this object, or -1 if the user is not in it. The code can differ
-                from `user` if the model was trained on other data, such as a refit; None means that it is `user`.
+                from `user` if the model was trained on other data than this data set. None means that it is `user`.
 
         Returns:
             m reasons in the order of `items`; None where no film of the history supports the recommendation.
@@ -173,7 +174,7 @@ class Explainer:
         return int((users & self._liked_by(item)).sum()), int(users.sum())
 
     def _shared(self, item: int, others: Sequence[int]) -> tuple[str, ...]:
-        """Return the traits of a film that all of the other films have too."""
+        """Return the traits of a film that all films in `others` have too."""
         return tuple(trait for trait in self._traits[item] if all(trait in self._traits[other] for other in others))
 
     def _liked_by(self, item: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The common style of all figures: one text column wide, plain axes, and colours that colour-blind readers can tell.
+"""The common style of all figures: one text column wide, plain axes, and colours that the colour-blind can distinguish.
 
 The colours follow Okabe and Ito, "Color Universal Design", 2008. Figures must be created and saved within `style()`.
 """

@@ -53,7 +53,7 @@ def recommend(
         history: the user's history, one row.
         candidates: int64 (m,) codes of the films that may be recommended.
         k: largest number of films to recommend.
-        rank: function that turns scores into lists, possibly in another order than that of the scores; see `Ranker`.
+        rank: function that turns scores into lists, which may be reranked; see `Ranker`.
     """
     query = Query(np.array([user]), history)
     scores = model.score(query)

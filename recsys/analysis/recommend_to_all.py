@@ -123,7 +123,7 @@ def recommend_to_all(model: Scorer, dataset: Dataset, k: int, rank: Ranker = ran
 def scores_of(model: Scorer) -> Scores:
     """Return a function that maps a query of B users to a new array with the scores of all items, (B, n_items) float32.
 
-    Up to rounding, the scores are those of `model.score`, so items that the user has already seen are scored as well.
+    Up to rounding, the scores equal the result of `model.score`, so items that the user has seen are scored as well.
     If the model is a `ScoresByProducts`, the function is faster than `model.score`.
 
     Args:

@@ -21,7 +21,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def is_override(word: str) -> bool:
-    """Return whether an argument of a command is a config override, not an existing path like `split.fold=1_seed0`."""
+    """Return whether an argument is a config override, and not an existing path such as `runs/split.fold=1_seed0`."""
     return "=" in word and not Path(word).exists()
 
 
@@ -99,7 +99,7 @@ def period(text: str) -> float:
     """Parse a period of time, such as `10m`, and return it in seconds.
 
     Raises:
-        argparse.ArgumentTypeError: the text is not a whole number above 0 with a unit of `SECONDS`.
+        argparse.ArgumentTypeError: the text is not a whole number above 0, followed by one of the units in `SECONDS`.
     """
     match = re.fullmatch(rf"(\d+)([{''.join(SECONDS)}])", text)
     if match is None or not int(match[1]):

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print, as a table or CSV, by how much each model's metrics differ from those of the baseline.
+    """Print, as a table or CSV, how much each model differs from the baseline in each metric.
 
     Raises:
         UserError: there is no finished run, or the runs cannot be compared; see `recsys.studies.tables.comparison`.

@@ -32,8 +32,8 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 def open_store(address: str | None, run: Path, *, create: bool = False) -> Store:
     """Open the store of feedback at an address, and check that it belongs to the data of a run.
 
-    The default address is the value of the environment variable `VARIABLE` or, if that is not set, a SQLite file in
-    `STORES` that is named after the data of the run.
+    The default address is the value of the environment variable `VARIABLE` or, if that is not set, a SQLite file,
+    named after the data of the run, in the folder `STORES`.
 
     Args:
         address: address of the store, or None for the default.
@@ -41,8 +41,8 @@ def open_store(address: str | None, run: Path, *, create: bool = False) -> Store
         create: whether to create the store if it does not exist.
 
     Raises:
-        UserError: the run cannot be read, or the store cannot be opened or has feedback on other data than the run's,
-            or it does not exist and `create` is False.
+        UserError: the run cannot be read, or the store cannot be opened or has feedback on data other than the data
+            of the run, or it does not exist and `create` is False.
     """
     from recsys.web.rollout import data_name
     from recsys.web.store import Store  # needs an extra; --help does not

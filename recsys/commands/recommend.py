@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print recommendations for a user, or write those for all users to a folder.
+    """Print recommendations for a user, or write recommendations for all users to a folder.
 
     For a new user with a history file, first print which films of the file are in the data.
 

@@ -1,4 +1,4 @@
-"""The command `python -m recsys replay`: evaluates a run off-policy, from viewers' feedback on lists of other runs."""
+"""The command `python -m recsys replay`: evaluates a run off-policy, from viewers' feedback on lists that they saw."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Cold queries: queries that have no history, or whose held-out item has no training ratings.
 
-Cold queries occur in splits by time. All metrics include them. Metrics over only the other, warm queries are reported
-as well, since published figures exclude cold queries. If some queries have a history and others have none, metrics are
-also reported for these two groups, since models differ most in how they serve users without a history.
+Cold queries occur in splits by time. All metrics include them. Metrics over the remaining queries, which are called
+warm, are reported as well, since published figures exclude cold queries. If some queries have a history and others have
+none, metrics are also reported for these two groups, since models differ most in how they serve users without a
+history.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def by_history(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
     """Return the accuracy metrics of each query, separately for queries with and without a history.
 
     Columns such as `ndcg@10/with_history` are NaN for queries without a history, and columns such as
-    `ndcg@10/without_history` are NaN for queries with one. If all queries have a history, or none has, the frame has no
-    columns.
+    `ndcg@10/without_history` are NaN for queries with a history. If all queries have a history, or none has, the frame
+    has no columns.
     """
     known = holdout.history_lengths > 0
     if known.all() or not known.any():

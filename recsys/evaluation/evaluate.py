@@ -32,19 +32,19 @@ class Evaluation:
             averaged over the user's queries.
         summary: the value of every metric over all queries. Metrics of lists are means over queries, except coverage
             and the Gini coefficient, which are computed from all lists together; metrics of predicted ratings are
-            pooled over ratings. A user has one query, or one for each held-out rating if the holdout is a
-            `StepHoldout`.
+            pooled over ratings. A user has a single query or, if the holdout is a `StepHoldout`, a query for each
+            held-out rating.
         top: int64 (n_queries, k) item codes of the list for each query, padded with -1; no columns if no items are
             ranked. With several protocols, these are the lists of the first protocol.
         calibration: predicted ratings in bins that are a quarter of a rating unit wide. A row for each bin: its centre
             `stars`, the number `n` of predictions in it, and the mean `predicted` and `actual` ratings, which are equal
             if predictions are calibrated; no rows if no ratings are predicted.
         per_query: a row of metrics for each query of the holdout.
-        per_rating: a row of metrics for each held-out rating, in the holdout's order: `recall@k` is 1 if the item is in
-            the top k, else 0; `dcg@k` is the item's discounted gain, whose mean equals NDCG if every query has one
-            held-out rating; `mse` and `mae` are the squared and absolute errors of predicted ratings.
-        holdout: the evaluated holdout. If several processes evaluate together, the first process has the queries of all
-            processes here, and each other process only its own.
+        per_rating: a row of metrics for each held-out rating, in the holdout's order: `recall@k` is 1 if the rated
+            item is in the top k, else 0; `dcg@k` is the discounted gain of this item, whose mean equals NDCG if every
+            query has one held-out rating; `mse` and `mae` are the squared and absolute errors of predicted ratings.
+        holdout: the evaluated holdout. If several processes evaluate together, the evaluation of the first process has
+            the queries of all processes here; the evaluation of every other process has only its own queries.
     """
 
     per_user: pd.DataFrame
@@ -57,7 +57,7 @@ class Evaluation:
 
     @cached_property
     def slices(self) -> pd.DataFrame:
-        """Return averages of `per_query` over slices of users, and of `per_rating` over slices of items.
+        """Average the metrics in `per_query` over slices (groups) of users, and in `per_rating` over slices of items.
 
         See `slice_averages` for the columns.
         """

@@ -5,10 +5,11 @@ Inverse propensity scoring (IPS) therefore sums, over the logged items that the 
 weighted by 1 / propensity, and divides the sum by the number of logged lists. The estimates are sums over items, since
 two models rarely have a whole list in common: a click is assumed to depend on user and item, and not on the item's
 position or on the other items of the list. This is the document click model of Li, Abbasi-Yadkori, Kveton,
-Muthukrishnan, Vinay and Wen, "Offline Evaluation of Ranking Policies with Click Models", KDD 2018. The self-normalised
-estimate (SNIPS) divides by the observed sum of weights, whereas IPS divides by the expected sum. SNIPS therefore has a
-small bias, but less variance (Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning",
-NeurIPS 2015).
+Muthukrishnan, Vinay and Wen, "Offline Evaluation of Ranking Policies with Click Models", KDD 2018.
+
+The expected sum of the weights is proportional to the number of logged lists, by which IPS divides. The self-normalised
+estimate (SNIPS) uses the observed sum of the weights instead. SNIPS therefore has a small bias, but less variance
+(Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning", NeurIPS 2015).
 
 Items of the evaluated model that the logging model could not have shown contribute to neither estimate. IPS implicitly
 assumes that their reward is 0, and SNIPS that it equals the mean reward of the items that could have been shown.

@@ -1,9 +1,9 @@
 """The order test measures the accuracy of a model on histories in random order.
 
-The difference between the accuracy on histories in time order and this accuracy is what the model gains from the order
-(Woolridge et al., "Sequence or Pseudo-Sequence? An Analysis of Sequential Recommendation Datasets", PERSPECTIVES
-workshop at RecSys 2021; Klenitskiy et al., "Does It Look Sequential? An Analysis of Datasets for Evaluation of
-Sequential Recommendations", RecSys 2024).
+The accuracy on histories in time order, minus the accuracy on histories in random order, is what the model gains from
+the time order (Woolridge et al., "Sequence or Pseudo-Sequence? An Analysis of Sequential Recommendation Datasets",
+PERSPECTIVES workshop at RecSys 2021; Klenitskiy et al., "Does It Look Sequential? An Analysis of Datasets for
+Evaluation of Sequential Recommendations", RecSys 2024).
 """
 
 from __future__ import annotations

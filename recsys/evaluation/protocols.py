@@ -1,8 +1,8 @@
 """Evaluation protocols, which determine among which items a user's held-out items are ranked.
 
 In full ranking, these are all items that the user has not rated. If held-out items are ranked among only a sample of
-these, models can come out in a different order (Krichene and Rendle, "On Sampled Metrics for Item Recommendation", KDD
-2020). The names of sampled metrics therefore include the size of the sample: `ndcg@10/sampled99`.
+these items, models can come out in a different order (Krichene and Rendle, "On Sampled Metrics for Item
+Recommendation", KDD 2020). The names of sampled metrics therefore include the size of the sample: `ndcg@10/sampled99`.
 """
 
 from __future__ import annotations

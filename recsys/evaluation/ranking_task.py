@@ -92,7 +92,7 @@ class RankingTask:
         """Return the metrics of all measured queries.
 
         If several processes evaluate together, every process must call this exactly once. The first process returns the
-        metrics of the queries of all processes, and each other process only those of its own queries.
+        metrics of all processes' queries, and every other process returns the metrics of only its own queries.
         """
         shard = self.holdout.known.shard
         if shard is not None:
@@ -110,7 +110,10 @@ class RankingTask:
 
 
 def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]:
-    """Return the beyond-accuracy metrics of individual lists that the data and the model support, keyed by name."""
+    """Return functions that compute metrics beyond accuracy of each list in a batch, keyed by the name of the metric.
+
+    Metrics for which the data lack genres, or the model lacks item embeddings, are left out.
+    """
     counts, n_users = dataset.item_counts, dataset.n_raters
     metrics: dict[str, ListMetric] = {
         "novelty": lambda top, history: beyond_accuracy.novelty(top, counts, n_users),

@@ -178,9 +178,9 @@ class MaximalMarginalRelevance(Reranker):
 class Calibrated(Reranker):
     """Lists items whose genres have similar proportions as in the user's history.
 
-    The cost of an item is the divergence between the genres of the history and those of the list with this item: Steck,
-    "Calibrated Recommendations", RecSys 2018. For the equation see `recsys.metrics.beyond_accuracy.miscalibration`. All
-    listed items have the same weight.
+    The cost of an item is the divergence between two genre distributions: of the history, and of the list with this
+    item added. Steck, "Calibrated Recommendations", RecSys 2018. For the equation see
+    `recsys.metrics.beyond_accuracy.miscalibration`. All listed items have the same weight.
 
     Args:
         trade_off: see `Reranker`; the paper's lambda.
@@ -246,8 +246,8 @@ class _RedundancyCosts(ListCosts):
 
     Args:
         features: (B, n, d) features of the candidates.
-        similarity: function that compares features (B, n, d) with those of one item per user, (B, d, 1), and returns
-            similarities (B, n, 1).
+        similarity: function that compares the features (B, n, d) of candidates with the features (B, d, 1) of one
+            listed item per user, and returns similarities (B, n, 1).
     """
 
     def __init__(self, features: np.ndarray, similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
@@ -264,7 +264,7 @@ class _RedundancyCosts(ListCosts):
 
 
 class _MiscalibrationCosts(ListCosts):
-    """A candidate's cost is the divergence between the genres of the list with this candidate and of the history.
+    """A candidate's cost is the divergence between the history's genres and the genres of the list with the candidate.
 
     Args:
         of_candidates: float32 (B, n, g) distribution over genres of each candidate, p(genre | item).
@@ -285,7 +285,7 @@ class _MiscalibrationCosts(ListCosts):
 
 
 def _jaccard(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
-    """Return the Jaccard similarity (B, n, 1) of candidates to one listed item per user, given by binary features.
+    """Return the Jaccard similarity (B, n, 1) of candidates to one listed item per user, from their binary features.
 
     Args:
         features: (B, n, d) features of the candidates.
@@ -297,7 +297,7 @@ def _jaccard(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
 
 
 def _cosine(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
-    """Return the cosine similarity (B, n, 1) of candidates to one listed item per user, given by unit vectors.
+    """Return the cosine similarity (B, n, 1) of candidates to one listed item per user, from their unit vectors.
 
     Args:
         features: (B, n, d) unit vectors of the candidates.

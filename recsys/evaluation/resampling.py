@@ -81,7 +81,7 @@ def compare(model: UserMetrics, baseline: UserMetrics) -> Difference | None:
 
     Args:
         model: values of a metric for one model; NaN marks users who were not tested.
-        baseline: values of the same metric for the other model; they are subtracted from those of `model`.
+        baseline: values of the same metric for the other model; they are subtracted from the values of `model`.
     """
     shared = _tested(model).intersection(_tested(baseline))  # pairs of split and user
     if shared.empty:

@@ -1,6 +1,6 @@
 """Effect sizes of paired differences, and correction of p-values for multiple testing.
 
-`recsys.evaluation.resampling.compare` computes the intervals and p-values themselves.
+The uncorrected p-values and the confidence intervals are computed by `recsys.evaluation.resampling.compare`.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ def slice_averages(holdout: Holdout, per_query: pd.DataFrame, per_rating: pd.Dat
         per_rating: a row of metrics for each held-out rating.
 
     Returns:
-        A row for each slice: the property by which it is grouped (`slice`), the `value` of this property, the number
-        `n` of its queries or held-out ratings, and the mean of each metric. Queries are grouped by `activity` (bands of
+        A row for each slice: the property that defines it (`slice`), the `value` of this property, the number `n` of
+        its queries or held-out ratings, and the mean of each metric. Queries are grouped by `activity` (bands of
         the length of the history) and by the user's `age`, `gender` and `segment`. Held-out ratings are grouped by the
         item's `popularity` (bands of the number of training ratings), `decade` and `genre` and, if the holdout
         separates cold queries, by `query` (see `cold_queries.kinds`). Properties missing in the frames are left out.
@@ -62,7 +62,12 @@ def quantile_bands(counts: np.ndarray) -> pd.Categorical[str]:
 
 
 def _averages(name: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
-    """Average each column of `values`, n rows, over the rows with equal labels (n,).
+    """Average each column of a frame over the rows with equal labels.
+
+    Args:
+        name: property that the labels are values of, such as `genre`.
+        labels: (n,) label of each row of `values`.
+        values: n rows with a column for each metric.
 
     Returns:
         A row for each label: `name` as `slice`, the label as `value` (`unknown` for missing labels), the number `n` of

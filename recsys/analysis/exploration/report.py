@@ -95,7 +95,7 @@ def _facts(report: Report) -> dict[str, str]:
 
 
 def _write_events(directory: Path, answers: Sequence[Answer]) -> None:
-    """Write the figures, read from their PNG files in a directory, and the findings to one event file, atomically."""
+    """Write the findings, and the figures from PNG files in the directory, to one event file, atomically."""
     with TemporaryDirectory(dir=directory, prefix="events-") as scratch:
         with SummaryWriter(scratch) as writer:
             for answer in answers:

@@ -29,17 +29,17 @@ class Entry:
     """A film as a row of a history file describes it.
 
     Attributes:
-        titles: title of the film, followed by other titles of it in the row, such as the original title.
+        titles: title of the film, followed by other titles that the row gives for it, such as the original title.
         year: year of release, or None.
         liking: the rating as a share of the highest rating of the file's scale; None for a film without a rating.
         imdb_id: IMDb id as a number (113277 for `tt0113277`), or None.
         tmdb_id: id in The Movie Database, or None.
         movie_id: id in MovieLens, or None.
-        problem: why the row cannot be used; empty if it can.
-        no_film: what the row describes if that is not a film, such as "a TV series"; empty for a film. It is ignored if
+        problem: why the row cannot be used; empty if the row can be used.
+        no_film: what the row describes instead of a film, such as "a TV series"; empty for a film. It is ignored if
             a film of the data has one of the row's ids.
-        series: name of the series if the title looks like that of an episode; else empty. It is ignored if a film of
-            the data has the title.
+        series: name of the series if the title looks like the title of an episode; else empty. It is ignored if a film
+            of the data has the title.
     """
 
     titles: tuple[str, ...]
@@ -108,7 +108,7 @@ def _format_of(table: Table) -> Format | None:
 
 
 def _entries(table: Table, layout: Format) -> list[tuple[float | None, Entry]]:
-    """Return a pair for each row of a table: its Unix time in seconds, or None if it has no date, and its film."""
+    """Return a pair for each row of a table: the row's Unix time in seconds (None without a date), and its entry."""
     columns = {field: [name for name in names if name in table.columns] for field, names in layout.columns.items()}
     cells = [
         {field: next(filter(None, (row.get(name, "") for name in names)), "") for field, names in columns.items()}

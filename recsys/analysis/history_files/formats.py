@@ -26,7 +26,8 @@ class Format:
         has_no_other_columns: whether files of this format have exactly the columns in `recognised_by`; a file with
             further columns is then of another format.
         unrated_is_seen: whether a film without a rating counts as seen.
-        excluded: columns that exclude a row if they are not empty in it, each with the reason for this.
+        excluded: reasons to exclude a row, keyed by column; a reason applies if the row's cell in the column is not
+            empty.
     """
 
     name: str

@@ -6,12 +6,12 @@ The following searches are tried in this order, and the first that finds films i
    after.
 2. Films whose title is equal after articles, numbers, parts and brackets have been unified (see `plainer_title`), again
    from the same year, else from the year before or after.
-3. Films whose title differs by typing errors, that is, has a similarity of at least `SIMILAR`, from the same year or
-   the year before or after. The first and last letter and all numbers must be equal, so that parts of a series are not
-   confused.
+3. Films whose title differs only by typing errors, that is, has a similarity of at least `SIMILAR`, from the same year
+   or the year before or after. The first and last letter and all numbers must be equal, so that parts of a series are
+   not confused.
 
 If the year to search for is unknown, films with an equal title (as in 1) from any year are found. If the data have no
-year for any of the films with an equal title, searches 1 and 2 find these films as well.
+year for any of the films with an equal title, searches 1 and 2 find all films with an equal title.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TitleKeys:
 
     Attributes:
         equal: normalised forms of the title itself.
-        plainer: normalised forms of the title after `plainer_title`.
+        plainer: normalised forms of the title after it was simplified by `plainer_title`.
     """
 
     equal: tuple[str, ...]
@@ -171,7 +171,7 @@ def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
 
 
 def _names_only(keys: list[str]) -> list[str]:
-    """Return the keys of a title, leaving out those of text in brackets that has no letters, such as "(1)".
+    """Return the keys of a title, leaving out the keys of text in brackets that has no letters, such as "(1)".
 
     Args:
         keys: key of the whole title, followed by the keys of alternative titles in brackets.

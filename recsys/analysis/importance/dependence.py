@@ -1,9 +1,9 @@
 """Partial dependence: how predictions change with the value of a single feature.
 
-An individual curve shows how the prediction of one rating changes (Goldstein, Kapelner, Bleich and Pitkin, "Peeking
-Inside the Black Box: Visualizing Statistical Learning with Plots of Individual Conditional Expectation", JCGS 2015).
-The partial dependence is the mean of these curves (Friedman, "Greedy Function Approximation: A Gradient Boosting
-Machine", Annals of Statistics 2001).
+An individual curve shows how the prediction of one rating changes with the feature (Goldstein, Kapelner, Bleich and
+Pitkin, "Peeking Inside the Black Box: Visualizing Statistical Learning with Plots of Individual Conditional
+Expectation", JCGS 2015). The partial dependence is the mean of these curves (Friedman, "Greedy Function Approximation:
+A Gradient Boosting Machine", Annals of Statistics 2001).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ QUANTILES = (0.05, 0.95)  # quantiles of the feature between which curves are co
 
 
 def has_dependence(values: pd.Series) -> bool:
-    """Return whether partial dependence can be computed: the column is numeric, and its two `QUANTILES` differ."""
+    """Return whether partial dependence can be computed: the column is numeric, and its `QUANTILES` differ."""
     if not pd.api.types.is_numeric_dtype(values):
         return False
     low, high = mquantiles(values.dropna(), QUANTILES) if values.notna().any() else (0, 0)
@@ -39,7 +39,7 @@ def dependence(trees: Any, frame: pd.DataFrame, column: str, seed: int) -> tuple
 
     Returns:
         The values of the feature, float64 (g,), at most `N_STEPS`; and the predicted stars, (r, g). The r ratings, at
-        most `N_CURVES`, are drawn from those whose value in the column is not missing.
+        most `N_CURVES`, are drawn from all ratings that have a value of the feature.
     """
     known = frame[frame[column].notna()]
     sample = known.sample(min(N_CURVES, len(known)), random_state=seed)

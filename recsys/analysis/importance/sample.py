@@ -65,7 +65,7 @@ def draw_sample(model: RatingTrees, holdout: Holdout, seed: int) -> Sample:
 
     Args:
         model: fitted tree ensemble.
-        holdout: held-out ratings, and the ratings that are known when these are predicted.
+        holdout: held-out ratings, and the known ratings from which they are predicted.
         seed: seed of the draw.
     """
     drawn = np.sort(np.random.default_rng(seed).permutation(len(holdout.ratings))[:MAX_RATINGS])

@@ -55,7 +55,7 @@ def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray
 
     Returns:
         The mean over the samples, with its 95% interval, of the adjusted Rand index between `labels` and the segments
-        that the copy fitted to the sample predicts for all users.
+        to which all users are assigned by the copy that was fitted to the sample.
     """
     rng = np.random.default_rng(segmentation.seed)
     samples = (points[rng.integers(len(points), size=len(points))] for _ in range(n_bootstraps))

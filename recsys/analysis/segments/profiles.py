@@ -1,8 +1,9 @@
 """Profiles of segments: size, habits, distinctive traits, typical films, a name, and a model's metrics.
 
-A film is typical of a segment if it has a high lift there, which is the ratio of the observed to the expected number of
-its ratings by users of the segment. The lift is damped, so that a few ratings do not make a film typical (after
-DuMouchel, "Bayesian Data Mining in Large Frequency Tables", The American Statistician 1999).
+A film is typical of a segment if it has a high lift in the segment. The lift is the film's observed number of ratings
+by users of the segment, divided by the number expected from the ratings of all users. The lift is damped, so that a few
+ratings do not make a film typical (after DuMouchel, "Bayesian Data Mining in Large Frequency Tables", The American
+Statistician 1999).
 """
 
 from __future__ import annotations
@@ -73,12 +74,13 @@ class Profile:
         share: number of users in the segment, as a share of all users with ratings.
         median_ratings: median number of ratings per user of the segment.
         mean_stars: mean of the ratings by users of the segment, in stars.
-        above_means: mean difference between these ratings and the mean ratings of their films, in stars.
+        above_means: how far the ratings by users of the segment are above the damped mean ratings of the rated films,
+            on average, in stars; negative if they are below.
         distinctions: traits with the largest effects in the segment, the strongest first.
         films: most typical films, the highest lift first.
         n_tested: number of users of the segment on whom the model was tested.
-        metrics: mean of each test metric over these users with its bootstrap interval, keyed by the name of the metric;
-            empty if there are fewer than two such users.
+        metrics: mean of each test metric over these tested users, with its bootstrap interval, keyed by the name of the
+            metric; empty if fewer than two users of the segment were tested.
     """
 
     name: str

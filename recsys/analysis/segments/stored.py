@@ -72,7 +72,7 @@ class StoredSegments:
         write_text(directory / "segments.json", text)
 
     def check(self, split: Split) -> None:
-        """Check that the segments were found in a split.
+        """Check that the segments were found in the ratings of a split.
 
         Segments that were found in another split may depend on test ratings of this split.
 
@@ -127,8 +127,8 @@ def with_segments(split: Split, run: Path) -> Split:
     """Add a column `segment` to the user frame of a split: the name of each user's segment in a run.
 
     If the run was refitted to training and validation ratings, its segments depend on validation ratings. As slices for
-    evaluation they are harmless, and test metrics stay valid. However, the validation metrics of a model that reads the
-    column are then optimistic. A run that was trained with refit=false avoids this.
+    evaluation such segments are harmless, and test metrics stay valid. However, the validation metrics of a model that
+    reads the column are then optimistic. A run that was trained with refit=false avoids this.
 
     Raises:
         UserError: the run has no segments, or they were found in another split.

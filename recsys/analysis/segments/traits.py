@@ -99,8 +99,8 @@ def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
     """Name segments by their strongest traits, so that all names differ.
 
-    A name has up to two tastes (genres or decades) and one other trait. If several segments would get the same name, it
-    has more traits or, if that does not suffice, a number.
+    A name has up to two tastes (genres or decades) and one other trait. If several segments would get the same name,
+    their names get more traits or, if that does not suffice, numbers.
 
     Args:
         traits: traits of users.
@@ -119,7 +119,12 @@ def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
 
 
 def user_sums(ratings: Dataset, values: np.ndarray) -> np.ndarray:
-    """Sum `values`, (n,) one for each rating, over the ratings of each user, float64 (n_users,)."""
+    """Return, for each user, the sum of `values` over the user's ratings, float64 (n_users,).
+
+    Args:
+        ratings: n ratings.
+        values: (n,) value of each rating.
+    """
     return np.bincount(ratings.users, values, minlength=ratings.n_users)
 
 
@@ -129,7 +134,7 @@ def _name(traits: Sequence[Trait], effects: np.ndarray, n_others: int) -> str:
     Args:
         traits: traits of users.
         effects: float64 (n_traits,) effect of each trait in the segment.
-        n_others: largest number of traits other than tastes in the name. The largest number of tastes is one more.
+        n_others: largest number of traits in the name that are not tastes. The name has at most `n_others` + 1 tastes.
     """
     strongest = [t for t in np.argsort(-np.abs(effects), kind="stable") if abs(effects[t]) >= MIN_EFFECT]
     words = [(traits[t].is_taste, traits[t].more if effects[t] > 0 else traits[t].less) for t in strongest]

@@ -17,7 +17,7 @@ MAX_SHADED_LIFT = 0.5  # larger lifts have the last colour of the scale
 
 
 def draw_tastes(rows: pd.DataFrame) -> Figure:
-    """Draw a heatmap: how much more or less of each group's ratings go to each genre than of other users' ratings."""
+    """Draw a heatmap: the relative difference in each genre's share of ratings between a group and all other users."""
     groups, genres = (rows[name].unique().tolist() for name in ("group", "genre"))
     grid = rows.assign(lift=_lifts(rows)).pivot_table(index="genre", columns="group", values="lift", dropna=False)
     values = grid.reindex(index=genres, columns=groups).to_numpy()

@@ -42,7 +42,7 @@ class Question:
     """A question about a data set, with functions that turn the result of a SELECT statement into its answer.
 
     Attributes:
-        name: name of the figure's files, and of the SELECT statement's file unless `query` names another.
+        name: name of the figure's files, and of the SELECT statement's file unless `query` names another file.
         section: section of the report that has the question.
         text: the question itself.
         alt_text: description of the figure for readers who cannot see it.

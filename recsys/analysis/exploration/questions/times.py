@@ -46,7 +46,7 @@ def summarize_months(rows: pd.DataFrame) -> str:
 
 
 def draw_weekdays(rows: pd.DataFrame) -> Figure:
-    """Draw how much the number of ratings on each day of the week differs from the average day, with an interval."""
+    """Draw, with an interval, how much each day of the week differs from the average day in its number of ratings."""
     fig, ax = figures.subplots(charts.height_of(len(rows)), grid="x")
     lifts, margins = _lifts(rows["share"], rows["even"], rows["error"])
     labels = [DAYS[weekday - 1] for weekday in rows["weekday"]]
@@ -130,7 +130,7 @@ def _summarize_lifts(period: str, average: str, names: list[str], lifts: pd.Seri
         average: phrase for the average period, such as "on the average day".
         names: names of the periods.
         lifts: relative differences from the average period; see `_lifts`.
-        margins: half widths of their intervals.
+        margins: half widths of the intervals of `lifts`.
     """
     rows = pd.DataFrame({"name": names, "lift": lifts.to_numpy(), "margin": margins.to_numpy()})
     more, fewer = rows[rows["lift"] > rows["margin"]], rows[rows["lift"] < -rows["margin"]]
