@@ -92,7 +92,7 @@ class Prediction:
 
     Attributes:
         stars: the predicted rating, or None if the model does not predict ratings.
-        match: share of the user's other unrated films that the model ranks below this film, from 0 to 1.
+        match: share (0 to 1) of the user's other unrated films that the model ranks below this film.
     """
 
     stars: float | None

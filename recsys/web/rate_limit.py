@@ -36,7 +36,7 @@ class RateLimit:
 
 
 class SharedRateLimit(RateLimit):
-    """Limits the total of a client's requests to all servers that share one feedback store.
+    """Limits the number of requests that a client sends to the servers of one feedback store, all servers together.
 
     A server learns how many requests the other servers have answered only when it calls `exchange`. The store gets a
     digest of a client's address, since the address may be any text that a proxy has forwarded.

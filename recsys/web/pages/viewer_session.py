@@ -103,7 +103,7 @@ class ViewerSession:
 
         Args:
             film: the film.
-            shown: the list from which the page is opened, or None; the URL contains the id of the list.
+            shown: the list from which the page is opened, or None. The URL contains the id of this list.
             position: position of the film in that list, or None.
         """
         user = self.user_id if self.is_in_data else None
