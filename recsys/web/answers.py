@@ -33,14 +33,14 @@ def similar(service: RecommendationService, request: SimilarRequest) -> SimilarR
 
 
 def explain(service: RecommendationService, request: ExplainRequest) -> ListedFilmResponse:
-    """Return the score of one film for a user or a history of rated films, and the reason for it."""
+    """Return the score of one film for a user or a history of rated films, with the reason to recommend it."""
     loaded = service.loaded_run(request.run)
     opinions = _opinions(service, loaded, request)
     return ListedFilmResponse.from_listed(loaded.explain(request.user_id, opinions, request.movie_id))
 
 
 def search(service: RecommendationService, request: SearchRequest) -> list[FilmResponse]:
-    """Search films by title, best match first; articles are ignored, and most typing errors are tolerated."""
+    """Search films by title, best match first; articles such as `The` and most typing errors do not matter."""
     return [FilmResponse.from_film(film) for film in service.loaded_run().catalogue.search(request.query, request.k)]
 
 

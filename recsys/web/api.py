@@ -74,14 +74,14 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.post("/explain")
     def explain(request: ExplainRequest) -> ListedFilmResponse:
-        """Return the score of one film for a user or a history of rated films, and the reason for it."""
+        """Return the score of one film for a user or a history of rated films, with the reason to recommend it."""
         return answers.explain(service, request)
 
     @router.get("/films")
     def films(
         query: TitleQuery, k: Annotated[int, Query(ge=1, le=100, description="largest number of films")] = 10
     ) -> list[FilmResponse]:
-        """Search films by title, best match first; articles are ignored, and most typing errors are tolerated."""
+        """Search films by title, best match first; articles such as `The` and most typing errors do not matter."""
         return answers.search(service, SearchRequest(query=query, k=k))
 
     @router.get("/films/{movie_id:path}")  # an id may have slashes
@@ -111,7 +111,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.get("/health")
     def health() -> HealthResponse:
-        """Check that the default model and the feedback store are available; reasons for errors are only in the log."""
+        """Check that the default model and the feedback store are available; if not, the reason is in the log."""
         for part, check in (("model", service.loaded_run), ("feedback store", service.check_store)):
             try:
                 check()
@@ -132,7 +132,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
 
 class Unmatched:
-    """Refuses requests that match no route of the API: status 405 if the path takes other methods, otherwise 404.
+    """Refuses requests that match no route of the API: status 405 if only the method differs, otherwise 404.
 
     Args:
         router: the routes of the API.

@@ -57,7 +57,7 @@ def create_app(service: RecommendationService, protection: Protection, worker: s
 
 @asynccontextmanager
 async def _repeating(functions: Mapping[str, Callable[[], None]]) -> AsyncIterator[None]:
-    """Call each function every `REFRESH_SECONDS` while the application runs; the keys name the functions in the log."""
+    """Call each function every `REFRESH_SECONDS` while the application runs; its key is its name in the log."""
 
     async def repeat(what: str, function: Callable[[], None]) -> None:
         while True:

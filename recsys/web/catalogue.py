@@ -199,7 +199,7 @@ class Catalogue:
         return [self.film_at(item) for item in items[:k]]
 
     def histogram(self, movie_id: str) -> dict[float, int]:
-        """Return how often the data set has each value of the rating scale as a rating of a film.
+        """Return the number of a film's ratings in the data set, keyed by value of the rating scale.
 
         A rating between two values of the scale counts as the nearest value.
 
@@ -211,7 +211,7 @@ class Catalogue:
         return dict(zip(self.stars, np.bincount(nearest, minlength=len(self.stars)).tolist(), strict=True))
 
     def codes_matching(self, genres: tuple[str, ...], years: tuple[int | None, int | None]) -> np.ndarray | None:
-        """Return the item codes of the films that have at least one of the genres and were released in the years.
+        """Return the item codes of the films that have at least one of the genres and were released in the given years.
 
         Args:
             genres: names of genres; empty for all genres.

@@ -27,7 +27,7 @@ HEAD_END = re.compile(rb"\n\r?\n")
 
 
 class AnswerDeadline(asyncio.Protocol):
-    """Mixin for uvicorn's protocols: closes a connection if its client does not read in time what the server sends."""
+    """Mixin for uvicorn's protocols: closes a connection whose client takes too long to read what the server sends."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
@@ -64,8 +64,8 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
     Args:
         *arguments: see `H11Protocol`.
         proxies: IP addresses of proxies; the number of connections from these addresses is not limited.
-        handover: passes the connection on to another worker if its first request belongs there; None for a server of a
-            single process.
+        handover: passes the connection on to another worker if a cookie in its first request names that
+            worker; None for a server of a single process.
         received: bytes that another worker has read from the connection before passing it on.
         **settings: see `H11Protocol`.
     """
@@ -100,7 +100,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
             self.data_received(received)
 
     def data_received(self, data: bytes) -> None:
-        """Read a part of a request, all of which must arrive within `REQUEST_SECONDS`; see `asyncio.Protocol`."""
+        """Read a part of a request; the whole request must arrive in `REQUEST_SECONDS`; see `asyncio.Protocol`."""
         self._expect_request()
         if self._handover is not None:
             self._received += data

@@ -70,14 +70,14 @@ def _configure_sqlite(connection: Any, _: object) -> None:
 def _begin(connection: sa.Connection) -> None:
     """Begin an SQLite transaction; if it will write, lock the database here instead of at the first INSERT.
 
-    At the first INSERT, the transaction could fail because another one has written in the meantime.
+    Locking at the first INSERT could fail, because another transaction may have written in the meantime.
     """
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
 
 @contextmanager
 def _migration_lock(connection: sa.Connection) -> Iterator[None]:
-    """Prevent other processes from migrating the same store; in SQLite, the transaction itself prevents it.
+    """Prevent other processes from migrating the same store; in SQLite, the transaction is enough for this.
 
     Raises:
         UserError: another process holds the lock for too long.

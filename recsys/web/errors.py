@@ -77,7 +77,7 @@ def error_response(status: int, message: str, headers: dict[str, str] | None = N
 
 
 def error_page(status: int, message: str, headers: dict[str, str] | None = None) -> HTMLResponse:
-    """Build an HTML error page without any linked file, since the request for such a file would be refused too."""
+    """Build an HTML error page without linked files (such as styles), since requests for them would be refused too."""
     heading = HTTPStatus(status).phrase.capitalize()
     return HTMLResponse(PAGE.format(heading=heading, sentence=escape(message)), status, headers)
 

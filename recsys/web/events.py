@@ -24,7 +24,7 @@ MARKS = (Kind.SEEN, Kind.NOT_INTERESTED, Kind.WATCH_LATER)  # opinions without s
 
 @dataclass(frozen=True)
 class Event:
-    """One action of a viewer, or one film shown to a viewer.
+    """One action of a viewer, or one film shown to a viewer (an impression).
 
     Attributes:
         key: unique name of the event, at most 64 characters. It ensures that an event that is sent twice is stored
@@ -58,7 +58,7 @@ class Event:
 class ShownList:
     """A list that a viewer saw, with the request that it answered.
 
-    With this request, the list of another model can be computed later.
+    From this request, the list that another model would have produced can be computed later.
 
     Attributes:
         list_id: id of the list.
@@ -84,7 +84,7 @@ class Opinions:
 
     Attributes:
         ratings: stars, keyed by film id, oldest rating first.
-        marks: marks of films (each one of `MARKS`), keyed by film id, oldest mark first. Marked films are not
+        marks: marks of films (members of `MARKS`), keyed by film id, oldest mark first. Marked films are not
             recommended.
     """
 

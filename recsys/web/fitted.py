@@ -40,7 +40,7 @@ def serve_model(model: Recommender, port: int, store: str | None) -> None:
 
 
 def write_run(model: Recommender, data: Dataset, directory: Path) -> None:
-    """Write a run directory that a service can read: the model, and a description of its data as in a finished run."""
+    """Write a run directory that a service can read, with the model and the files that describe a finished run."""
     model.save_without_data(directory / "model")
     described = {
         "name": data.name,

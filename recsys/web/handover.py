@@ -1,9 +1,9 @@
 """Hands over browsers' connections between the worker processes of a server.
 
-A page exists only in the worker that built it, and so does a history that its viewer uploaded for the visit. Each
-worker therefore sets a cookie with its own name. A worker that accepts a new connection may find the cookie of another
-worker in the first request. It then passes the connection on to that worker: it sends the file descriptor and the bytes
-read so far over a Unix socket.
+A page exists only in the worker that built it, and a history that a viewer uploaded for a visit exists only in the
+worker that received it. Each worker therefore sets a cookie with its own name. A worker that accepts a new connection
+may find the cookie of another worker in the first request. It then passes the connection on to that worker: it sends
+the file descriptor and the bytes read so far over a Unix socket.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class Handover:
         """Pass a connection on to the worker that is named by the cookie in its first request.
 
         Args:
-            connection: the connection. If it was passed on, the caller closes its own copy.
+            connection: the connection. If it was passed on, the caller must close its own copy of the socket.
             received: all bytes read from the connection so far, including the whole head of the first request.
 
         Returns:
-            True if the connection was passed on; False if the request names no other worker, or if that worker has
-            ended or is too busy.
+            True if the connection was passed on; False if the request names no other worker, or if the named worker
+            has ended or is too busy.
         """
         owner = OWNER.search(received.partition(b"\r\n\r\n")[0])
         if owner is None or owner[1].decode() == self.name:
@@ -95,7 +95,7 @@ class Handover:
 
 
 class WorkerCookie:
-    """ASGI middleware that sets a cookie with the name of the worker when it sends an HTML page.
+    """ASGI middleware that adds a cookie with the name of the worker to HTML pages, unless the browser already has it.
 
     Args:
         app: the application.

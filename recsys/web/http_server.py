@@ -93,7 +93,7 @@ class ServerSettings:
 
 
 def start_log() -> None:
-    """Log the server's messages, such as a switch to a refit, to standard error, unless logging is already set up."""
+    """Log the server's messages to standard error, unless logging is already set up."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("recsys").setLevel(logging.INFO)
 

@@ -30,7 +30,7 @@ class ListOptions:
         surprise: degree of surprise. 0 leaves the run's order unchanged; 1 lists the least popular of the run's best
             films first.
         without: ids of films to leave out because they are already on the page.
-        order: order in which the best k films are listed; if it is by year, films of unknown year are last.
+        order: order in which the best k films are listed; in an order by year, films of unknown year are last.
     """
 
     k: int = 10
@@ -92,8 +92,7 @@ class Prediction:
 
     Attributes:
         stars: the predicted rating, or None if the model does not predict ratings.
-        match: of the other films that the user has not rated, the share (from 0 to 1) that the model ranks below this
-            film.
+        match: share (0 to 1) of the user's other unrated films that the model ranks below this film.
     """
 
     stars: float | None

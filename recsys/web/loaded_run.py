@@ -40,8 +40,8 @@ N_QUESTIONS = 12  # films to show a new viewer for rating
 class LoadedRun:
     """A trained run, ready to answer requests; it is immutable, so many threads can use it at once.
 
-    All feedback of viewers comes from the feedback store, even feedback on which a refit was trained: in the store,
-    viewers can undo their feedback, and no other viewer sees it.
+    The run may be a refit, that is, a run that was trained again with viewers' feedback. Even then, a viewer's feedback
+    is read from the feedback store: there, viewers can undo their feedback, and no other viewer sees it.
 
     Attributes:
         name: the name by which requests choose the run; for a refit, the name of the original run, a slash and the
@@ -49,8 +49,8 @@ class LoadedRun:
         run: directory, settings and metrics of the run.
         model: the trained model.
         catalogue: the films. A refit has the catalogue of the original run, with the same item codes.
-        user_codes: the model's user codes, keyed by raw id. Those of a refit include viewers, keyed by their
-            pseudonyms.
+        user_codes: the model's user codes, keyed by raw id. The codes of a refit include those of viewers, keyed by
+            pseudonym; see `recsys.web.pseudonyms`.
         index: approximate film index for catalogues that are too large to score every film, or None.
         reranker: reranker of the run's lists, or None.
         questions: item codes of the films that new viewers are invited to rate first, in order.
@@ -67,7 +67,7 @@ class LoadedRun:
 
     @property
     def dataset(self) -> Dataset:
-        """Return the data set with the users' ratings, which does not include viewers' feedback."""
+        """Return the data set with the users' ratings and without viewers' feedback."""
         return self.catalogue.dataset
 
     @property
@@ -172,7 +172,9 @@ class LoadedRun:
         return [self.catalogue.film_at(item) for item in ranking.tolist()]
 
     def explain(self, user_id: str | None, opinions: Opinions, movie_id: str) -> ListedFilm:
-        """Return one film with its score for a user and the reason; it is in no list, so its position is 0.
+        """Return a film with its score for a user and the reason to recommend it.
+
+        The position of the film is 0, since it is in no list.
 
         Raises:
             UserError: the film does not exist; see also `recommend`.
@@ -217,7 +219,7 @@ class LoadedRun:
         return [(self.catalogue.film_at(item), similarity) for item, similarity in near]
 
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
-        """Return a user's code in the model, and one history of their ratings in the data set and their feedback.
+        """Return a user's code in the model, and a history from both their ratings in the data set and their feedback.
 
         The code is -1 for a user unseen in training. The history has a single row. Feedback on a film replaces the
         user's rating of the film in the data set. If the model does not predict ratings, only liked films are taken
@@ -255,7 +257,7 @@ class LoadedRun:
     def _code_in_data(self, user_id: str | None) -> int:
         """Return a user's code in the original data set, or -1 if the user is not in it.
 
-        The code may differ from that in the model if the run is a refit.
+        If the run is a refit, the model may have a different code for the same user.
         """
         return self.catalogue.user_codes.get(user_id or "", UNKNOWN)
 
@@ -283,12 +285,12 @@ class LoadedRun:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores of all films, and the same scores with -inf for films that may not be listed.
 
-        The film index is not used if the model falls back to popularity for the user, since the index finds inner
-        products.
+        The film index is not used if the model falls back to popularity for the user, since the index compares only
+        inner products.
 
         Returns:
-            The scores, float32 (n_items,), and those for the ranking, float32 (1, n_items). If the index is used, films
-            that it did not find have -inf in both.
+            The scores, float32 (n_items,), and the scores with -inf, float32 (1, n_items). If the index is used, films
+            that it did not find are -inf in both.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         excluded = {*opinions.marks, *opinions.ratings, *options.without}
@@ -309,7 +311,7 @@ class LoadedRun:
 
         Args:
             items: int64 (n,) item codes, best first.
-            order: the requested order; by year, films of unknown year are last.
+            order: the requested order; in an order by year, films of unknown year are last.
         """
         years = self.catalogue.release_years[items]
         keys = {Order.BEST: np.zeros(len(items)), Order.NEWEST: -years, Order.OLDEST: years}[order]
@@ -337,9 +339,9 @@ def load_run(
     Args:
         name: see `LoadedRun`.
         run: the run or refit to load.
-        catalogue: catalogue of the run; for a refit, that of the original run.
+        catalogue: catalogue of the run; for a refit, the catalogue of the original run.
         dataset_of: function that returns the data set on which a run was trained.
-        index: settings of the film index; if it is built, its recall is printed.
+        index: settings of the film index; if the index is built, its recall is printed.
         trusted: whether the model may be unpickled, which can run arbitrary code.
         reranker: reranker of the run's lists, or None.
 

@@ -1,7 +1,7 @@
 """A server of the Model Context Protocol (https://modelcontextprotocol.io), for AI assistants.
 
-Its tools search, recommend and explain films, and find similar ones. They take the same requests as the HTTP API, and
-get their answers from the same service.
+Its tools search, recommend and explain films, and find similar films. They take the same requests as the HTTP API, and
+the same service answers them.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def run_mcp_server(service: RecommendationService) -> None:
 
 
 def _described(name: str) -> Tool:
-    """Describe a tool for clients, by the docstring and the request type of the function that answers it."""
+    """Describe a tool for clients with the docstring and the request type of the function that answers its calls."""
     request = get_type_hints(TOOLS[name])["request"]
     return Tool(name=name, description=inspect.getdoc(TOOLS[name]), input_schema=request.model_json_schema())
 
 
 def _answer(service: RecommendationService, name: str, arguments: Mapping[str, Any]) -> Any:
-    """Answer one tool call with the active version of a run; see `rollout`.
+    """Answer one tool call with the active version of a run: the run itself or its last promoted refit.
 
     Raises:
         UserError: there is no such tool, an argument is invalid, or the service refuses the request.

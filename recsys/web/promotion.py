@@ -1,15 +1,15 @@
 """Decides whether a refit replaces the active run, by a non-inferiority test on ratings that no model has seen.
 
 A refit is a run that was trained again with viewers' feedback. It is tested separately on users of the data set and on
-viewers who are new to it: a refit is the first model to learn from these viewers, so in a common mean, their gain would
-hide a loss of the users. A refit is also compared with the original run, because otherwise small losses would add up
-over successive refits.
+new viewers: the refit is the first model that learns from new viewers, so in a mean over both groups, a gain for the
+viewers could hide a loss for the users. A refit is also compared with the original run, because otherwise small
+losses would add up over successive refits.
 
 All refits of a run are compared on the same test ratings. Each comparison (a "look" at these ratings) spends a part of
-the error rate, so that the probability of promoting any refit that loses more than the margin is at most `ERROR_RATE`,
-however many refits there are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials",
-Biometrika 1983). Even so, the test metrics of a promoted run are less trustworthy than those of a run that was tested
-only once.
+the error rate, so that the probability of promoting any refit that loses more than the acceptable margin is at most
+`ERROR_RATE`, however many refits there are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for
+Clinical Trials", Biometrika 1983). Even so, the test metrics of a promoted run are less trustworthy than those of a run
+that was tested only once.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def level(look: int) -> float:
 
 
 def looks(refits: Path) -> int:
-    """Return how many refits have been compared, including refits that were deleted later.
+    """Return how many refits have been compared with earlier runs, including refits that were deleted later.
 
     This is the largest `look` in the files `promotion.json`. A file that an earlier version of recsys wrote has no such
     number and counts as 1. If there is no such file, the result is 0.
@@ -249,7 +249,7 @@ class RecodedModel(Recommender):
 
     Args:
         model: the trained model; its item codes are the same as in the later version.
-        users: int64 (n_users,), the model's code of each user of the later version; -1 for users who are new in it.
+        users: int64 (n_users,), the model's code of each user of the later version; -1 for users new in that version.
     """
 
     def __init__(self, model: Recommender, users: np.ndarray) -> None:

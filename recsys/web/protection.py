@@ -53,7 +53,7 @@ class Protection:
     Attributes:
         token: the token that each request must carry, in the header `Authorization: Bearer` or, in a browser, once in
             the URL as `/?token=`; None if no token is required.
-        hosts: host names of the server, without ports, of which a request must name one. A pattern such as
+        hosts: host names of the server, without ports; every request must name one of them. A pattern such as
             `*.example.com` is allowed, and an empty collection allows any name. This protects against DNS rebinding,
             where the host name of another site resolves to this server.
         requests_per_minute: maximum number of requests per minute from each client address.
@@ -240,7 +240,7 @@ def _is_for_a_page(scope: Scope, headers: Headers) -> bool:
 
 
 def client_network(scope: Scope) -> str:
-    """Return a client's IPv4 address, or the /64 network of its IPv6 address, since one client can use all of it."""
+    """Return a client's IPv4 address, or the /64 network of its IPv6 address, all of which one client can use."""
     host = (scope.get("client") or ("unknown",))[0].partition("%")[0]
     try:
         address = ip_address(host)

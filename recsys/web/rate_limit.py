@@ -1,4 +1,4 @@
-"""Limits the request rate of each client, at one server or at all servers of one feedback store together."""
+"""Limits the request rate of each client, at one server or at all servers that share one feedback store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RateLimit:
     """Counts each client's requests in a sliding window of one minute.
 
     Args:
-        requests_per_minute: maximum number of requests of a client.
+        requests_per_minute: maximum number of requests that a client may send in one minute.
     """
 
     def __init__(self, requests_per_minute: int) -> None:
@@ -36,14 +36,14 @@ class RateLimit:
 
 
 class SharedRateLimit(RateLimit):
-    """Limits a client's requests to all servers of one feedback store together.
+    """Limits the number of requests that a client sends to the servers of one feedback store, all servers together.
 
     A server learns how many requests the other servers have answered only when it calls `exchange`. The store gets a
     digest of a client's address, since the address may be any text that a proxy has forwarded.
 
     Args:
-        requests_per_minute: maximum number of requests of a client to all servers.
-        store: function that adds this server's counts to the store and returns those of the other servers; see
+        requests_per_minute: maximum number of requests that a client may send to all servers together in one minute.
+        store: function that adds this server's counts to the store and returns the counts of the other servers; see
             `Store.exchange_requests`.
     """
 
@@ -57,7 +57,7 @@ class SharedRateLimit(RateLimit):
     def allows(self, client: str) -> bool:
         """Count a request of a client, and return whether it is within the limit.
 
-        The next `exchange` reports the requests that are within the limit to the other servers.
+        Requests within the limit are reported to the other servers at the next call of `exchange`.
         """
         digest = hashlib.blake2b(client.encode(), digest_size=16).hexdigest()
         allowed = super().allows(digest)
@@ -66,10 +66,11 @@ class SharedRateLimit(RateLimit):
         return allowed
 
     def exchange(self) -> None:
-        """Report this server's requests since the last call to the other servers, and count those that they report.
+        """Report this server's new requests to the other servers, and count the requests that they report.
 
         Raises:
-            StoreError: the store failed. The other servers then never count this server's requests since the last call.
+            StoreError: the store failed. The other servers then never count the requests that this call should have
+                reported.
         """
         new, self._new = self._new, Counter()
         others, self._after = self._store(self._server, dict(new), self._after)

@@ -160,7 +160,7 @@ class RecommendationService:
         return self._loaded[name]
 
     def refresh(self) -> None:
-        """Switch each loaded run to its active version, if a promotion or a roll-back has changed that.
+        """Switch each loaded run to its active version, which a promotion or a roll-back may have changed.
 
         The old version answers requests until the new one is loaded, and stays in use if the new one cannot be loaded.
         """
@@ -177,7 +177,7 @@ class RecommendationService:
                 log.error("%s stays at %s, because its refit cannot be loaded: %s", name, old.run.directory, error)
 
     def build_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
-        """Compute a list for a viewer, including random films as `explore` says.
+        """Compute a list for a viewer, with films drawn at random according to the service's `explore`.
 
         Call `log_list` once the viewer sees the list.
 
@@ -241,7 +241,7 @@ class RecommendationService:
     def record(self, event: Event) -> bool:
         """Store an event of a viewer, and return whether it was new.
 
-        A click in a list that was not logged is not stored either, and the result is False.
+        A click in a list that was not logged is not stored, and the result is False.
 
         Raises:
             UserError: the film does not exist, the rating is not a value of the scale, the key belongs to another
@@ -302,8 +302,8 @@ class RecommendationService:
         """Call a method of the store within the time limit, and return its result.
 
         Raises:
-            StoreError: the store failed. The reason is only logged, since it may contain paths, and only the first of
-                an outage, in which each request and each exchange of request counts fails.
+            StoreError: the store failed. The reason is only logged, since it may contain paths. Of consecutive
+                failures, only the first is logged.
         """
         try:
             result = self._deadline(function, *arguments)
@@ -326,7 +326,7 @@ class RecommendationService:
         return load_run(version, run, catalogue, self.dataset_of, self.index, self.trusted, reranker)
 
     def _catalogue(self, run: Run) -> Catalogue:
-        """Return the catalogue of a run's data set; runs with equal configs of data and metadata share one."""
+        """Return the catalogue of a run's data set; runs with equal configs of data and metadata share a catalogue."""
         key = json.dumps([run.config.get("data"), run.config.get("metadata")], sort_keys=True)
         if key not in self._catalogues:
             self._catalogues[key] = Catalogue(self.dataset_of(run))

@@ -1,14 +1,15 @@
 """Refits: the active run is trained again with viewers' feedback, and the new run replaces it if it is not worse.
 
     RUN/serving.json        which refit is active in place of RUN, see `rollout`
-    RUN/refits/tried.json   the request of the last refit, and its error if it failed
+    RUN/refits/tried.json   the settings and feedback (as a hash) of the last refit, and its error if it failed
     RUN/refits/TIME/        a refit: a run like any other, which also holds:
         feedback.csv        the viewers' ratings at that time, on which it was trained; see `pseudonyms`
         refit.yaml          the config with which it was trained
         promotion.json      the comparison with earlier runs and the decision, see `promotion`
 
 Viewers' ratings are an additional source of the run's data (`recsys.data.gather`), so the data of a refit are cleaned,
-split and used for evaluation like those of any run. The films stay those of the run; viewers become additional users.
+split and used for evaluation like the data of any run. A refit has the same films as its run, and viewers become
+additional users.
 """
 
 from __future__ import annotations
@@ -80,13 +81,14 @@ class Refitter:
         """Refit the active run, and promote the refit if it is not worse.
 
         Returns:
-            The decision, or None if no refit was made. That is so if the last refit had the same feedback and settings,
-            or if the refit is unattended and there is no new feedback since a roll-back.
+            The decision, or None if no refit was needed: the last refit had the same feedback and settings or, for an
+            unattended refit, there is no new feedback since a roll-back. A refit that failed is repeated unless this
+            refit is unattended.
 
         Raises:
-            UserError: there is no feedback to train on, another refit is running, the data of the run have changed, its
-                model cannot continue from its weights, too few test ratings are left for the comparison, or training
-                fails.
+            UserError: there is no feedback to train on, another refit is running, the data of the run have changed, the
+                model cannot continue from the weights of the active run, too few test ratings are left for the
+                comparison, or training fails.
         """
         with refit_lock(self.run):
             active = read_run(rollout.active(self.run))
@@ -130,7 +132,7 @@ class Refitter:
     def _promotion_test(
         self, active: Run, before: Split, ratings: pd.DataFrame, config: Mapping[str, Any]
     ) -> PromotionTest:
-        """Prepare the comparison; this is done before the refit is trained, so that errors are reported early."""
+        """Prepare the comparison with earlier runs before the refit is trained, so that errors are reported early."""
         with progress_shown(False):  # the training prints the same notes
             after = self.split_of(config)
         _check_trained_on(ratings, active.learned_from(after), after.name)  # the refit has the same settings
@@ -160,8 +162,9 @@ class Refitter:
     def _is_done(self, request: Mapping[str, Any], ratings: pd.DataFrame) -> bool:
         """Return whether no refit is needed.
 
-        That is so if the last refit had the same request. If it failed, however, an attended refit is made, so that it
-        can be repeated. An unattended refit is also not needed if there is no new feedback since a roll-back.
+        No refit is needed if the last refit had the same request (feedback and settings), but a refit that failed is
+        repeated unless this refit is unattended. An unattended refit is also not needed if there is no new feedback
+        since a roll-back.
         """
         if self.unattended and ratings["time"].max() <= rollout.rolled_back_at(self.run):
             return True
@@ -199,8 +202,9 @@ class Refitter:
     def _delete_earlier(self, cache_dir: Path) -> None:
         """Delete earlier refits together with their cached data.
 
-        The active refit, the one that was active before it, and the last `N_INACTIVE` others stay. The last refit with
-        a comparison also stays, since the number of all comparisons is read from its `promotion.json`; see `looks`.
+        The active refit, the refit that was active before it, and the latest `N_INACTIVE` other refits stay. The latest
+        other refit that was compared also stays, since the number of all comparisons is read from its `promotion.json`;
+        see `looks`.
         """
         used = rollout.promoted(self.run)[-2:]
         others = sorted(path for path in (self.run / REFITS).iterdir() if path.is_dir() and path not in used)
@@ -218,7 +222,7 @@ def _snapshot(ratings: pd.DataFrame) -> bytes:
 def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> None:
     """Check that the refit trains on at least one of the viewers' ratings.
 
-    A temporal split may put all of them into its test set.
+    A temporal split may put all these ratings into its test set.
 
     Raises:
         UserError: the training part of the split has none of the ratings.
@@ -235,7 +239,7 @@ def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> No
 
 
 def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: bool) -> dict[str, Any]:
-    """Return the config of a refit: that of the active run, with the viewers' ratings as a source of its data.
+    """Return a refit's config: the active run's config with the viewers' ratings as an additional data source.
 
     If the active run is itself a refit, the new ratings replace its source of feedback.
 

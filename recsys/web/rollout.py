@@ -22,11 +22,11 @@ REFITS = "refits"  # subdirectory of a run that holds its refits
 
 
 def data_name(run: Run) -> str:
-    """Return the name of the data set on which a run was trained; for a refit, that of the data without the feedback.
+    """Return the name of a run's data set; for a refit, this is the name of the original run's data set.
 
     Raises:
-        UserError: the name contains a folder or an unprintable character. The feedback store is named after the data
-            set, so it might be created in another folder.
+        UserError: the name contains a folder or an unprintable character. Since the feedback store is
+            named after the data set, such a name could place the store in another folder.
     """
     name = str(run.manifest["data"]["name"]).partition("+")[0]
     if Path(name).name != name or not name.isprintable():

@@ -4,8 +4,8 @@ The store has two append-only tables, `events` and `lists`; a list is stored wit
 table, `request_counts`, has the request counts of the last minute, which the servers of one store exchange.
 
 A viewer's opinions follow from their events. Of several ratings or marks of a film, the latest counts, and an event
-that was undone does not count. The latest is the one that arrived last, since clocks can be set back. Every event has a
-unique key, so an event that is sent twice is stored once. When `add` returns, its events are on disk.
+that was undone does not count. The latest event is the one that arrived last, since clocks can be set back. Every event
+has a unique key, so an event that is sent twice is stored once. When `add` returns, its events are on disk.
 
 Opening a store brings its schema up to date; see `migrations/`.
 """
@@ -42,7 +42,7 @@ _CHUNK = 1000  # keys in one statement
 
 
 class KeyConflictError(UserError):
-    """The key of an event or list already belongs to a different one."""
+    """The key of an event or list already belongs to a different event or list."""
 
 
 class StoreError(UserError):
@@ -58,14 +58,14 @@ _SPACE_NEEDED = 2**24  # bytes that must be free on the disk of an SQLite file
 
 
 def _select_opinions() -> sa.Select[Any]:
-    """Build the query for opinions (ratings and marks) from before a time that were not undone by that time."""
+    """Build the query for ratings and marks that were given before a point in time and had not been undone by then."""
     undo = EVENTS.alias()
     undone = sa.exists().where(undo.c.undoes == EVENTS.c.key, undo.c.time < _BEFORE)
     return sa.select(*_EVENT_COLUMNS).where(EVENTS.c.kind.in_(OPINIONS), EVENTS.c.time < _BEFORE, ~undone)
 
 
 def _select_latest_opinions() -> sa.Select[Any]:
-    """Build the query for a user's latest opinions of each kind before a time, except those undone by that time."""
+    """Build the query for a user's latest ratings and marks before a point in time, without those undone by then."""
     latest = []
     for kind in OPINIONS:
         of_kind = sa.select(_ARRIVAL).where(EVENTS.c.user_id == _USER, EVENTS.c.kind == kind, EVENTS.c.time < _BEFORE)
@@ -117,7 +117,7 @@ class Store:
 
     @property
     def is_shared(self) -> bool:
-        """Return whether servers on other machines may use the same store: True unless it is an SQLite file."""
+        """Return whether servers on other machines may use the same store: True unless the store is an SQLite file."""
         return not self.address.is_file
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class Store:
         self.engine.dispose()
 
     def add(self, events: Sequence[Event], shown: ShownList | None = None) -> list[bool]:
-        """Store events, and the list in which films were shown if the events are its impressions, in one transaction.
+        """Store events and, if they include the impressions of a list, the list itself, in one transaction.
 
         An event that is stored already is skipped, even if its time differs.
 
@@ -155,7 +155,7 @@ class Store:
             return _stored(connection, [key]).get(key)
 
     def opinions(self, user_id: str, before: float = math.inf) -> Opinions:
-        """Return the opinions that a viewer had at a time.
+        """Return a viewer's opinions, by default the current ones.
 
         A rating replaces an earlier mark of the same film. Of the marks that follow a rating, only `WATCH_LATER`
         counts. Of each kind of event, only the latest `MAX_OPINIONS` count, which limits the time to build a list.
@@ -182,7 +182,7 @@ class Store:
 
         Args:
             user_id: id of the viewer.
-            k: maximum number of events. Those beyond the latest `MAX_OPINIONS` of a kind do not count as opinions.
+            k: maximum number of events; only the latest `MAX_OPINIONS` events of each kind count as opinions.
             movie_id: only events about this film are returned; None for all films.
         """
         query = _RECENT if movie_id is None else _RECENT.where(EVENTS.c.movie_id == movie_id)
@@ -252,8 +252,8 @@ class Store:
             after: number of the last row that this server has read; 0 at the first call.
 
         Returns:
-            The counts that other servers have added since then, as (client, number of requests), and the number of the
-            last row read, for the next call. Counts older than `REQUEST_SECONDS` are left out; the next server that
+            The counts that other servers have added after that row, as (client, number of requests), and the number of
+            the last row read, for the next call. Counts older than `REQUEST_SECONDS` are left out; the next server that
             adds counts deletes them.
         """
         now = time.time()
@@ -294,7 +294,7 @@ class Store:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise a StoreError in place of an error of the database; its message is one sentence without secrets."""
+        """Replace an error of the database by a StoreError, whose message is one sentence without secrets."""
         try:
             yield
         except SQLAlchemyError as error:
@@ -324,7 +324,7 @@ def _event(row: sa.Row[Any]) -> Event:
 
 
 def _stored(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Event]:
-    """Return the stored events that have one of the given keys, keyed by it."""
+    """Return the stored events that have the given keys, as a mapping from key to event."""
     found = connection.execute(sa.select(*_EVENT_COLUMNS).where(EVENTS.c.key.in_(keys)))
     return {event.key: event for event in map(_event, found)}
 

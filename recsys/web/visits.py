@@ -46,7 +46,7 @@ class Visits:
             self._histories.pop(user_id, None)
 
     def history(self, user_id: str) -> BroughtHistory | None:
-        """Return the history of a viewer's current visit, which this call extends, or None if there is no visit."""
+        """Return the history of a viewer's current visit and prolong the visit; return None if there is no visit."""
         with self._in_use:
             used, history = self._histories.pop(user_id, (0.0, None))
             if history is None or time.monotonic() - used > VISIT_SECONDS:

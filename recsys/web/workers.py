@@ -1,6 +1,6 @@
 """Runs a server as several processes (workers) at one address.
 
-Each worker is a complete server with its own copy of the runs. Each has its own socket, and the operating system
+Each worker is a complete server with its own copy of the runs. Each worker has its own socket, and the operating system
 distributes new connections among the sockets. Workers share only the feedback store: each worker notices by itself that
 a refit was promoted, workers exchange their request counts through the store (`rate_limit`), and a connection of a
 browser is passed on to the worker that has the browser's pages (`handover`).

@@ -135,7 +135,7 @@ class Chips(Element, component="chips.js"):
         self.on("toggle", lambda event: toggle(value_of(event)))
 
     def show(self, chosen: Sequence[str]) -> None:
-        """Show the buttons with these texts as chosen, and the others as not chosen."""
+        """Show the buttons with the given texts as chosen, and the others as not chosen."""
         self.props["chosen"] = list(chosen)
 
 

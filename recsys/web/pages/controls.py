@@ -92,7 +92,7 @@ class Controls:
 
 
 def _arrangements(catalogue: Catalogue) -> dict[str, str]:
-    """Return the arrangements that the films' metadata allow, in the form of the `options` of `choice`."""
+    """Return the arrangements that the films' metadata allow, for the argument `options` of `choice`."""
     by_year = {Order.NEWEST.value: "Newest first", Order.OLDEST.value: "Oldest first"}
     by_genre = {SHELVES: "By genre"}
     best = {Order.BEST.value: "Best first"}

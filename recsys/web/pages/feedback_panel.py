@@ -26,7 +26,7 @@ class Panel:
         anchor: id of the panel's HTML element.
         title: heading of the panel.
         kinds: kinds of feedback that the panel lists.
-        hint: sentence that is shown if there is no feedback; if the hint is empty, the whole panel is then hidden.
+        hint: sentence that is shown if there is no feedback; if the sentence is "", the panel is hidden instead.
     """
 
     anchor: str

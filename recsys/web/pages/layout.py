@@ -34,7 +34,7 @@ class Snackbar:
         on_action(self._place, self._undo)
 
     def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Show a message in place of the previous one, with an Undo button that calls `undo` unless that is None."""
+        """Show a message in place of the previous one, with an Undo button that calls `undo` if it is given."""
         self._n_messages += 1
         key = str(self._n_messages)
         self._place.clear()

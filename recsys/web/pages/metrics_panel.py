@@ -17,8 +17,8 @@ def metrics_panel(runs: Sequence[LoadedRun], names: Sequence[str] | None = None)
 
     Args:
         runs: the runs.
-        names: names of the metrics to show, such as `ndcg@10`; those that no run has are left out. None for all test
-            metrics at list length 10 or without a list length.
+        names: names of the metrics to show, such as `ndcg@10`; metrics that no run has are left out. None for all
+            test metrics whose list length is 10 or that have no list length.
     """
     if names is None:
         known = dict.fromkeys(name for run in runs for name in run.run.metrics if name.startswith(TEST))

@@ -67,8 +67,8 @@ def _reported(event: str, handler: Callable[..., Any]) -> Callable[..., Awaitabl
 def _in_one_line(record: logging.LogRecord) -> bool:
     """Shorten a log record with the traceback of a packet that could not be decoded, and return True.
 
-    The function is a filter that passes every record; see `logging.Filter`. Either the text or the packet in it may be
-    undecodable.
+    The function is a filter that passes every record; see `logging.Filter`. Either the text of a WebSocket message or
+    the packet in this text may be undecodable.
     """
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and (

@@ -1,8 +1,8 @@
 """Lists that are updated in place, and viewers' actions on the rows of these lists.
 
-Replacing a whole list during a click would lose the click: the browser sends none if the pressed element is removed
+Replacing a whole list during a click would lose the click: the browser sends no click if the pressed element is removed
 before the button is released, and the server ignores clicks on elements that it has deleted. A row is therefore reused
-as long as the list has its key, and an action is sent by the list itself, with the key of the pressed row; see
+as long as its key is in the list, and an action is sent by the list itself, with the key of the pressed row; see
 actions.js.
 """
 
@@ -39,7 +39,7 @@ class Action:
 
 
 class Row(Protocol[Entry_contra]):
-    """Interface of a row in a list of `Rows`.
+    """Interface of a row that is shown in `Rows`.
 
     Attributes:
         element: HTML element of the row.

@@ -1,4 +1,4 @@
-"""Speeds up the construction of pages: NiceGUI spends half of that time on inspecting the same signatures again."""
+"""Speeds up the construction of pages: NiceGUI spends half of the time on inspecting the same signatures again."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class ViewerSession:
 
         Args:
             film: the film.
-            shown: the list from which the page is opened, which the URL then names; or None.
+            shown: the list from which the page is opened, or None. The URL contains the id of this list.
             position: position of the film in that list, or None.
         """
         user = self.user_id if self.is_in_data else None
@@ -119,7 +119,7 @@ class ViewerSession:
         return self._snackbar.show_errors()
 
     async def read_opinions(self) -> None:
-        """Read the viewer's opinions before the page is built, so that no part of it moves when they arrive."""
+        """Read the viewer's opinions before the page is built, so that the page does not shift when they are shown."""
         with self.show_errors():
             self.opinions = await to_thread(self.site.service.opinions, self.user_id)
 

@@ -14,7 +14,7 @@ SECONDS = 1.0  # between checks
 
 
 def bound_waiting_pages(reconnect_seconds: float) -> None:
-    """Delete pages above the limit for each client address, again and again; call this only once in a process.
+    """Regularly delete excess pages that no browser shows; call this only once in a process.
 
     Args:
         reconnect_seconds: time for which NiceGUI keeps a page after its browser has disconnected. NiceGUI's storage for

@@ -1,4 +1,4 @@
-"""Index each user's events by order of arrival, so that the latest are found without a scan of all earlier ones."""
+"""Index each user's events by order of arrival, so that the latest are found without a scan of all events."""
 
 from alembic import op
 

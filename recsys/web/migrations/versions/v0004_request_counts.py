@@ -1,4 +1,4 @@
-"""Add recent request counts, with which the servers of one feedback store enforce a common rate limit."""
+"""Add recent request counts, with which servers that share a feedback store enforce a common rate limit."""
 
 import sqlalchemy as sa
 from alembic import op
