@@ -28,7 +28,7 @@ def prepared_data(cfg: DictConfig) -> Prepared:
 
 
 def engine_of(cfg: DictConfig) -> Engine:
-    """Build the SQL engine that a config describes; DuckDB if it names none, like configs of earlier versions.
+    """Build the SQL engine that a config describes; DuckDB if the config names none, as in earlier versions.
 
     Raises:
         UserError: a setting of the engine is not valid.
@@ -39,7 +39,7 @@ def engine_of(cfg: DictConfig) -> Engine:
 class Splits:
     """Builds the splits that configs describe.
 
-    Splits stay in memory, so that configs with equal settings of data and split share a split.
+    Splits stay in memory, so that configs with equal settings of data and split get the same `Split`.
     """
 
     def __init__(self) -> None:
