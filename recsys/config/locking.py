@@ -57,7 +57,7 @@ def giving_up_locks() -> Iterator[None]:
 
 
 def _hold(directory: Path) -> None:
-    """Create a directory, and lock it until the command ends.
+    """Create a directory, and lock it.
 
     If a run has several processes, only the one that writes takes the lock. If another command has locked the
     directory, this process exits with status 2 instead of raising an error, since Hydra ignores exceptions in

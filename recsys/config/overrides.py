@@ -181,7 +181,7 @@ def values_of(override: Override) -> list[str]:
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
-    """Return an override for each choice if the override is a sweep over choices, else a list of the override alone.
+    """Return a list with an override for each choice of a sweep or, if there is no sweep, with the given override.
 
     Args:
         override: override that chooses a config of a group, or that has a prefix (`+`, `++`, `~`).

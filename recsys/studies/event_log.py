@@ -132,7 +132,7 @@ class EventLog:
 
 
 def _view(color: str, label: str, shape: Sequence[int]) -> dict[str, Any]:
-    """Return a bookmark for the embedding projector, which opens the view of the principal components.
+    """Return a bookmark that opens the principal components of the points in the embedding projector.
 
     The projector requires the settings of its other projections too, although the bookmark does not use them.
 

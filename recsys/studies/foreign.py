@@ -21,7 +21,7 @@ _DEEPEST = 100  # maximum number of nested levels of a config
 
 
 def check_links(directory: Path) -> None:
-    """Check that no symbolic link leads out of a run directory, since commands could write to or delete its target.
+    """Check that no symbolic link leads out of a run directory: commands could write to or delete the link's target.
 
     Raises:
         UserError: a link leads out of the directory.

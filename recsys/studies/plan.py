@@ -100,7 +100,7 @@ def dependency_levels(
 
 
 def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
-    """Return the overrides of each variant of a setting; a variant is a combination of the values that it lists."""
+    """Return the overrides of each variant of a setting (each combination of the values that the setting lists)."""
     keys = list(setting.overrides)
     return [dict(zip(keys, values, strict=True)) for values in product(*map(as_list, setting.overrides.values()))]
 

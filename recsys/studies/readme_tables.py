@@ -28,7 +28,7 @@ MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n
 
 
 def fill(text: str, root: Path) -> str:
-    """Write the current numbers into the tables of a Markdown text that comments mark, and return the new text.
+    """Write the current numbers into those tables of a Markdown text that a comment marks, and return the new text.
 
     Args:
         text: the text; this module describes the comments.

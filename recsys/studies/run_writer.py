@@ -141,7 +141,7 @@ class RunWriter:
 
         They are stored in the form of `Dataset.pairs`. A later warm start must not be tested on these ratings, although
         a new random split may put them into the test set. By then, the runs that were trained on them may have been
-        deleted, so the new run stores the ratings.
+        deleted, so this run stores the ratings.
         """
         write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 

@@ -60,7 +60,7 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
 def with_space(study: SegmentStudy, run: Run) -> SegmentStudy:
     """Return the settings of a segmentation with its `space` chosen.
 
-    If it is None, it becomes `embeddings` if the run has embeddings, else `ratings`.
+    If `space` is None, it becomes `embeddings` if the run has embeddings, else `ratings`.
     """
     from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
 

@@ -171,7 +171,7 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 
 
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
-    """Draw the ranks of the models by the main metric in each setting, and under each protocol of the metric there.
+    """Draw the ranks of the models by the main metric in each setting and under each protocol of this metric.
 
     Protocols that cover only a group of users are left out. Returns None unless there are several settings, all with
     the same three or more models.

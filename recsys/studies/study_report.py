@@ -158,7 +158,7 @@ def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
 
 
 def _finished(runs: pd.DataFrame) -> set[str]:
-    """Return a phrase for each finished run in a frame of `runs_frame`, such as `EASE on ml-100k, seed 0`."""
+    """Return a phrase for each finished run in a frame of `runs.csv`, such as `EASE on ml-100k, seed 0`."""
     finished = runs[runs["status"] == "complete"].astype({"variant": object}).fillna({"variant": ""})
     keys = finished[RUN_KEY].to_numpy().tolist()
     return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
