@@ -28,7 +28,7 @@ def prepared_data(cfg: DictConfig) -> Prepared:
 
 
 def engine_of(cfg: DictConfig) -> Engine:
-    """Build the SQL engine that a config describes; DuckDB if it names none, as configs of earlier versions do.
+    """Build the SQL engine that a config names; a config of an earlier version may name none, and gets DuckDB.
 
     Raises:
         UserError: a setting of the engine is not valid.

@@ -52,7 +52,7 @@ def seed_deviations(file: Path, published: pd.Series) -> pd.Series:
     """Return the standard deviation of each metric over seeds, for the model and settings of a published run.
 
     The deviation of a metric is NaN if there is only one seed, or if the metric is the same for all seeds. Metrics of
-    users without a history, for example, are the same for all seeds; by rounding, they can still differ between
+    users without a history, for example, are often the same for all seeds; by rounding, they can still differ between
     platforms.
 
     Args:
