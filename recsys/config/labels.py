@@ -27,9 +27,8 @@ def register_labels() -> None:
 def label(model: str, overrides: Sequence[str]) -> str:
     """Return the label of a run: the model's name, then `name=value` for each override.
 
-    `name` is the last part of the override's key. Some overrides are left out: those of keys in `UNNAMED` or below
-    `UNNAMED_GROUPS` (except `data.cleaning`), those of keys that do not affect results, and those whose value is a
-    path.
+    `name` is the last part of the override's key. An override is left out if its key is in `UNNAMED` or below one of
+    `UNNAMED_GROUPS` (except `data.cleaning`), if its key does not affect results, or if its value is a path.
 
     Args:
         model: name of the model's config.

@@ -15,7 +15,7 @@ from recsys.places import CONFIGS
 
 @contextmanager
 def config_loader(directory: Path | None = None) -> Iterator[ConfigLoader]:
-    """Yield the config loader of the running Hydra sweep or job; if none is running, yield one for a directory.
+    """Yield the config loader of the running Hydra sweep or job; if none is running, yield a loader for a directory.
 
     Args:
         directory: directory of the configs, if no sweep or job is running; None for the project's configs.

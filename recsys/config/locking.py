@@ -36,12 +36,12 @@ class OutputLock(Callback):
         _hold(Path(config.hydra.sweep.dir))
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """If the job belongs to a sweep, lock its directory, in the process that executes the job."""
+        """If the job belongs to a sweep, lock the job's directory, in the process that executes the job."""
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             _hold(Path(config.hydra.runtime.output_dir))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """If the job belongs to a sweep, release the lock on its directory."""
+        """If the job belongs to a sweep, release the lock on the job's directory."""
         if HydraConfig.get().mode is RunMode.MULTIRUN and _writes():
             _held.pop().close()
 
@@ -57,7 +57,7 @@ def giving_up_locks() -> Iterator[None]:
 
 
 def _hold(directory: Path) -> None:
-    """Create a directory, and lock it until the command ends.
+    """Create a directory, and lock it.
 
     If a run has several processes, only the one that writes takes the lock. If another command has locked the
     directory, this process exits with status 2 instead of raising an error, since Hydra ignores exceptions in

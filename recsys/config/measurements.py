@@ -21,7 +21,7 @@ def check_optimized_metric(cfg: DictConfig) -> None:
 def measurement_of(cfg: DictConfig) -> Measurement:
     """Build the `Measurement` that a config describes under `protocol`, `ks`, `reranker` and `order_test`.
 
-    Only `ks` is required, since configs that earlier versions stored may lack the others.
+    Only `ks` is required, since configs that earlier versions stored may lack the other keys.
 
     Raises:
         UserError: a setting is not valid.

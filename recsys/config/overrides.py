@@ -70,8 +70,8 @@ MOVED = {("LightGCN", name): "xsimgcl" for name in CONTRASTIVE}
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
     """Check overrides, and add Hydra's prefix `++` if they set a constructor argument that the config does not list.
 
-    Overrides that have a prefix already (`+`, `++`, `~`), and overrides of Hydra's own settings, get none. A sweep over
-    several models accepts only settings that all of these models have.
+    Overrides that have a prefix already (`+`, `++`, `~`), and overrides of Hydra's own settings, are not prefixed. A
+    sweep over several models accepts only settings that all of these models have.
 
     Args:
         config_name: name of the primary config.
@@ -106,7 +106,7 @@ def _require_extras(overrides: Sequence[Override]) -> None:
 
 
 def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoader) -> set[str | None]:
-    """Check what overrides name; return those that set a constructor argument that the config does not list.
+    """Check the names in overrides; return the overrides of constructor arguments that the config does not list.
 
     Raises:
         UserError: a config, key or setting does not exist, or a config contains a password.
@@ -181,7 +181,7 @@ def values_of(override: Override) -> list[str]:
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
-    """Expand an override that sweeps over choices into one for each choice; return any other in a list of its own.
+    """Return a list with an override for each choice of a sweep or, if there is no sweep, with the given override.
 
     Args:
         override: override that chooses a config of a group, or that has a prefix (`+`, `++`, `~`).

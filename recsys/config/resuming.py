@@ -22,7 +22,7 @@ PROCESSES = ("trainer.devices", "trainer.num_nodes")
 def resumed(
     config_name: str, overrides: Sequence[str], searched: Sequence[str] = (), *, trusted: bool = False
 ) -> list[str]:
-    """Return the overrides of a command; for `resume=DIR`, the overrides that started the run in DIR come first.
+    """Return the overrides of a command; for `resume=DIR`, precede them with the overrides that started the run in DIR.
 
     Args:
         config_name: name of the primary config.

@@ -79,7 +79,7 @@ class Search:
     the last worker to end are complete.
 
     Args:
-        directory: directory of the search, or of this worker; created if missing.
+        directory: directory of the search or, if several workers share it, of this worker; created if missing.
         space: setting -> sweep in Hydra's syntax, such as `interval(0.0, 1.0)`.
         fixed: overrides that all trials share.
         n_trials: total number of trials, including those of earlier commands; fewer are run if the space has fewer
@@ -219,7 +219,7 @@ class Search:
         return study
 
     def _of_others(self, study: optuna.Study) -> list[FrozenTrial]:
-        """Record the trials of lost workers as interrupted, and return those that other workers are still running."""
+        """Record the trials of lost workers as interrupted, and return the trials that other workers still run."""
         running = _running(study)
         lost = [trial for trial in running if time.time() - trial.user_attrs.get(SEEN, 0.0) > LOST_AFTER]
         for trial in lost:

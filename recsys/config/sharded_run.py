@@ -44,7 +44,7 @@ def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | Non
     """Return the `ShardedRun` that a config describes, or None if the run is not sharded by user.
 
     A run is sharded if its model is neural and the trainer's strategy shards by user. A run of a closed-form model is
-    never sharded, and neither is that of an ensemble, of which only the base models use the trainer.
+    never sharded, and neither is a run of an ensemble, since only the base models of an ensemble use the trainer.
 
     Raises:
         UserError: the model or a setting needs the ratings of all users in one process.

@@ -28,7 +28,7 @@ def prepared_data(cfg: DictConfig) -> Prepared:
 
 
 def engine_of(cfg: DictConfig) -> Engine:
-    """Build the SQL engine that a config describes; DuckDB if it names none, like configs of earlier versions.
+    """Build the SQL engine that a config names; a config of an earlier version may name none, and gets DuckDB.
 
     Raises:
         UserError: a setting of the engine is not valid.
@@ -39,7 +39,7 @@ def engine_of(cfg: DictConfig) -> Engine:
 class Splits:
     """Builds the splits that configs describe.
 
-    Splits stay in memory, so that configs with equal settings of data and split share a split.
+    Splits stay in memory, so that configs with equal settings of data and split get the same `Split`.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def split_reader(cfg: DictConfig) -> Callable[..., tuple[Split, str]]:
         A function that returns the split, and a text on where the data came from. If `segments_from` names a run, the
         users of the split have the segments that were found in that run. In a run that is sharded by user, the function
         takes one argument: the function that divides the users among processes, see `ShardedRun.connect`. It then reads
-        only the ratings of this process's users, unless the split needs those of all users. It raises `UserError` if
+        only the ratings of this process's users, unless the split needs all ratings. It raises `UserError` if
         the data cannot be reached or cannot be split in this way, or if the segments belong to another split.
 
     Raises:

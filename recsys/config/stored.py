@@ -78,7 +78,7 @@ ADVICE = "if you trust its source, add --trusted (for warm_from: let the command
 def stored_config(
     config: Mapping[str, Any], slots: Collection[str] = DATA, *, trusted: bool = False, known: Collection[str] = ()
 ) -> DictConfig:
-    """Return the config that a run stores, after checking that objects can safely be built from some of its slots.
+    """Return a run's stored config, after checking that objects can safely be built from some of its top-level keys.
 
     Unless the run is trusted, interpolations are refused anywhere in the config, and `engine` is left out.
 

@@ -24,10 +24,10 @@ def study_names() -> list[str]:
 
 
 def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
-    """Return the study that a command names with `experiment=`, and those of its overrides that apply to every run.
+    """Return the study that a command names with `experiment=`, and the command's overrides that apply to every run.
 
-    The other overrides are of keys that the study varies, such as `seed` or `model`: they select among the study's
-    runs.
+    Overrides of `study.` change the study. Overrides of keys that the study varies, such as `seed` or `model`, select
+    among the study's runs.
 
     Raises:
         UserError: an override is not valid, the experiment is not a study, or no run is selected.

@@ -94,7 +94,7 @@ class StudySweep:
 
         The data, split and model of each row are constructed, so that invalid ones are found before any training. A
         model that reads other runs, such as a blend of other rows, is constructed only if these runs have finished. The
-        variants of a setting differ only in data and split, so a row is checked with only one of them.
+        variants of a setting differ only in data and split, so a row is checked with only one variant.
         """
         splits: dict[str, Split] = {}
         rows = set()
@@ -112,7 +112,7 @@ class StudySweep:
         return splits
 
     def _searched(self, study: Study) -> Study:
-        """Search the hyperparameters of models that have a search space; return the study with the best ones found.
+        """Search hyperparameters of models that have a search space; return the study with the best hyperparameters.
 
         Trials are measured on validation, and on the first variant of the model's setting, such as the first fold.
 

@@ -42,12 +42,15 @@ class SweepAdvice(Callback):
             SweepAdvice.unfinished = Path(config.hydra.sweep.dir)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the advice after the last job."""
+        """After the last job of a plain sweep, print where its runs are and how to compare them."""
         advise_on_sweep()
 
 
 def advise_on_sweep() -> None:
-    """Print the advice on the sweep of this process, unless there is none or it was printed before."""
+    """Print where the runs of this process's sweep are and how to compare them.
+
+    Nothing is printed if there is no plain sweep, or if the message was printed before.
+    """
     directory, SweepAdvice.unfinished = SweepAdvice.unfinished, None
     if directory is None:
         return

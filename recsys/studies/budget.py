@@ -41,8 +41,8 @@ def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Serie
     Args:
         runs: directory of the study's runs.
         name: name of the setting.
-        setting: the setting (data, split and protocol). The searches optimise its main metric; if this is an error,
-            such as rmse, `trials.csv` has negated values.
+        setting: the setting (data, split and protocol). The searches optimise the setting's main metric; if smaller
+            values of this metric are better, as of rmse, `trials.csv` has negated values.
 
     Returns:
         Name of the model's row in the study's table -> series of the expected best value, indexed by the number of

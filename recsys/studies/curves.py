@@ -16,7 +16,10 @@ logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it logs the end of
 
 
 def learning_curve(run: Run, metric: str) -> pd.Series:
-    """Return a validation metric, indexed by the number of epochs trained, from 1; empty if the run did not log it."""
+    """Return a run's values of a validation metric, indexed by the number of trained epochs, from 1.
+
+    The series is empty if the run did not log the metric.
+    """
     scalars = logged_scalars(run)
     name = next((name for name in (f"curves/valid/{metric}", f"valid/{metric}") if name in scalars), None)
     if name is None or EPOCH not in scalars:

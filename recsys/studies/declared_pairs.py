@@ -25,7 +25,7 @@ DETECTABLE = 2.8
 
 
 class PairOfRows(NamedTuple):
-    """Two rows of a study's table (models with their settings), to be compared by a per-user metric.
+    """Two rows of a study's table (models with their configurations), to be compared by a per-user metric.
 
     Attributes:
         setting: name of the setting (data, split and protocol).
@@ -52,7 +52,7 @@ def pair_statistics(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     Pairs without complete runs on shared splits are left out.
 
     Returns:
-        A frame as `compare_pairs` returns it.
+        The frame that `compare_pairs` returns.
     """
     return compare_pairs(list(_declared(study, outcomes)))
 
@@ -69,15 +69,15 @@ def _declared(study: Study, outcomes: Sequence[Outcome]) -> Iterator[PairOfRows]
 
 
 def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
-    """Compare pairs of rows (models with their settings) as one family of tests.
+    """Compare pairs of rows (models with their configurations) as one family of tests.
 
     Returns:
         A frame with a row for each pair of models that share test users. Its columns are `setting`, `metric`, `row` and
-        `other`; the number of shared `users`; the `difference` with the ends `low` and `high` of its interval; the
-        smallest `detectable` difference (see `DETECTABLE`); the `effect_size`; the p-values `p` and `p_holm`, of which
-        the latter is adjusted for all pairs; `equivalent`: whether the models are equivalent within the margin, NaN
-        without a margin; and the `conclusion`: `above` or `below` if the value of `row` is significantly larger or
-        smaller than that of `other`, else `undecided`.
+        `other`; the number of shared `users`; the `difference` with the ends `low` and `high` of its confidence
+        interval; the smallest `detectable` difference (see `DETECTABLE`); the `effect_size`; the p-value `p`; the
+        p-value `p_holm`, which is adjusted for all pairs; `equivalent`: whether the models are equivalent within the
+        margin, NaN without a margin; and the `conclusion`: `above` or `below` if the value of `row` is significantly
+        larger or smaller than the value of `other`, else `undecided`.
     """
     records = []
     for setting, metric, row, other, values, other_values, margin in pairs:
@@ -117,7 +117,7 @@ def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str
 
 
 def pairs_text(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Format the frame of `compare_pairs` as a frame of text, in which `p` is the adjusted p-value."""
+    """Format the frame that `compare_pairs` returned as a frame of text, in which `p` is the adjusted p-value."""
     text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
     ends = pairs[["difference", "low", "high"]].itertuples(index=False)
     text["difference"] = [str(Interval(*each)) for each in ends]

@@ -69,9 +69,9 @@ class EventLog:
     def add_settings(self, settings: Mapping[str, float | str], label: str) -> None:
         """Add a row with the settings of a run to the hyperparameter tab.
 
-        The summary that would list the columns of the tab is not written, since TensorBoard would use the list of one
-        run for all runs, and hide settings that only other models have. Without a list, TensorBoard shows the settings
-        of all runs, those that differ between runs first.
+        No list of the tab's columns is written, since TensorBoard would use the list of one run for all runs, and hide
+        settings that only other models have. Without a list, TensorBoard shows the settings of all runs, beginning with
+        the settings that differ between runs.
 
         Args:
             settings: name -> value.
@@ -132,9 +132,9 @@ class EventLog:
 
 
 def _view(color: str, label: str, shape: Sequence[int]) -> dict[str, Any]:
-    """Return a bookmark of the projector, which shows principal components.
+    """Return a bookmark that opens the principal components of the points in the embedding projector.
 
-    The projector requires the settings of all other projections too, although the bookmark does not show them.
+    The projector requires the settings of its other projections too, although the bookmark does not use them.
 
     Args:
         color: column by which points are coloured.

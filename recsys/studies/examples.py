@@ -22,8 +22,8 @@ class Example:
 
     Attributes:
         user_id: the user's raw id.
-        liked: titles of the items with the user's highest ratings, none below the user's mean; of equal ratings, the
-            latest comes first.
+        liked: titles of the items with the user's highest ratings, none below the user's mean rating; among
+            items with equal ratings, the one that was rated last comes first.
         recommended: titles of items that the user has not rated, best first.
     """
 
@@ -44,13 +44,13 @@ def examples(
 
     Args:
         model: fitted model.
-        query: B users of the data set, none unknown; items in their histories are not recommended.
+        query: B known users of the data set with their histories, whose items are not recommended.
         dataset: data set with the ids of the users and the titles of the items.
         k: maximum length of the lists of liked and of recommended items.
         rank: function that turns scores into lists of recommended items.
 
     Returns:
-        An example for each user, in order of the query.
+        An example for each user, in the order of the query.
     """
     history = query.history
     top = rank(mask_seen(model.score(query), history), query.users, history, k)  # (B, k), -1 where fewer are left

@@ -28,7 +28,7 @@ class FinishedRuns:
             self.runs[run.identity].append(run)
 
     def reusable_run(self, job: Job, fingerprint: str) -> Run | None:
-        """Return a run that a job can reuse, or None: one with the job's settings and split, made by the current code.
+        """Return a finished run with a job's settings and split, made by the current code; None if there is none.
 
         A run in the job's own directory takes precedence.
 

@@ -21,7 +21,7 @@ _DEEPEST = 100  # maximum number of nested levels of a config
 
 
 def check_links(directory: Path) -> None:
-    """Check that no symbolic link leads out of a run directory, since commands would write to or delete its target.
+    """Check that no symbolic link leads out of a run directory: commands could write to or delete the link's target.
 
     Raises:
         UserError: a link leads out of the directory.
@@ -37,7 +37,7 @@ def check_links(directory: Path) -> None:
 
 
 def cache_of(config: dict[str, Any]) -> str:
-    """Return the `cache_dir` of a run's config; if that has no prepared data on this machine, the default cache."""
+    """Return the `cache_dir` of a run's config or, if it holds no prepared data on this machine, the default cache."""
     named = str(config.get("cache_dir"))
     return named if Path(named, PREPARED).is_dir() else default_cache()
 

@@ -1,4 +1,4 @@
-"""Digests that identify a run: of the settings and the code that determine its results, and of the ids in its data."""
+"""Digests of what identifies a run: the settings and the code that determine its results, and the ids in its data."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ NOT_DECISIVE_CLASSES = ("trainer", "logger", "pruning", "engine", "hydra")
 def identity(config: Mapping[str, Any]) -> str:
     """Return a digest, 16 hexadecimal digits, of the settings that determine the results of a run.
 
-    Settings in `NOT_DECISIVE` do not count. Among them are the paths of data, since the manifest has fingerprints of
-    their contents. A top-level setting that is null, false or 0 counts as missing, so that runs of earlier versions
-    keep their identity when a new version adds a switch that is off by default.
+    Settings in `NOT_DECISIVE` do not count. Among them are the paths of data, since the run's manifest has fingerprints
+    of the data. A top-level setting that is null, false or 0 counts as missing, so that runs of earlier versions keep
+    their identity when a new version adds a switch that is off by default.
     """
     decisive = {
         name: value
@@ -77,8 +77,8 @@ def identity(config: Mapping[str, Any]) -> str:
 def id_digests(dataset: Dataset) -> dict[str, str]:
     """Return digests of the raw ids of users and of items, under the keys `users` and `items`.
 
-    Each is the SHA-256, in hexadecimal, of the JSON list of the ids as text, in the order of the integer codes that the
-    data set gives them.
+    Each digest is the SHA-256, in hexadecimal, of the JSON list of the ids as text, in the order of the integer codes
+    that the data set gives them.
     """
     ids = {"users": dataset.user_frame["user_id"], "items": dataset.item_frame["movie_id"]}
     return {

@@ -38,8 +38,8 @@ COLUMNS = [
 def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Compare the orders of a study's rows (models) under all pairs of protocols.
 
-    A protocol is here a setting of the study together with one of its metrics: its main metric, or a metric that
-    differs from the main one only by the part after `/`, such as `ndcg@10/sampled99` from `ndcg@10`.
+    A protocol is here a setting of the study together with one of its metrics: its main metric, or a variant of
+    it whose name differs only in the part after `/`, such as `ndcg@10/sampled99` for the main metric `ndcg@10`.
 
     Returns:
         A frame with a row for each pair of protocols that have at least three rows in common. Its columns are `setting`
@@ -65,7 +65,7 @@ def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def _agreement(
     observed: Mapping[tuple[str, str], pd.Series], resampled: Mapping[tuple[str, str], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Compare each pair of protocols on the rows that both have.
+    """Compare each pair of protocols on the rows (models) that both protocols have.
 
     Args:
         observed: (setting, metric) -> series of means indexed by row.
@@ -88,7 +88,7 @@ def _agreement(
 
 
 def kendall_tau(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return Kendall's tau-b between each row of one array and the same row of another.
+    """Return Kendall's tau-b between each row of one array and the row with the same index of another array.
 
     It is 0 where a row of either array has only equal values.
 

@@ -18,9 +18,10 @@ class Outcome:
         setting: name of the setting (data, split and protocol).
         variant: the run's value of each key for which the setting lists several values, such as `split.fold=1`; "" if
             there are no such keys.
-        row: name of the row (a model with its settings).
+        row: name of the row (a model with its configuration).
         seed: seed of the model.
-        n_configurations: number of configurations that were compared to choose the row's settings; None if unknown.
+        n_configurations: number of configurations that were compared to choose the model's hyperparameters; None if
+            unknown.
         run: the finished run; None if there is none.
         failure: the reason why the run failed, in one sentence; None if it did not fail.
     """
@@ -48,9 +49,9 @@ def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, 
 
 
 def complete_runs(outcomes: Sequence[Outcome]) -> list[tuple[int, Run]]:
-    """Return (seed, run) for each finished run of a model, without seeds for which some variant has not finished.
+    """Return (seed, run) for each finished run of a model, except for seeds with an unfinished variant.
 
-    A mean over variants is comparable between seeds only if no variant is missing.
+    A mean over variants, such as folds, is comparable between seeds only if no variant is missing.
 
     Args:
         outcomes: all outcomes of the model in one setting.

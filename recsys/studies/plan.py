@@ -1,4 +1,4 @@
-"""The plan of a study: its runs, their directories, and an order in which runs follow those they depend on."""
+"""The plan of a study: its runs, their directories, and an order in which each run follows the runs that it reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Job:
         setting: name of the setting (data, split and protocol).
         variant: the run's value of each key for which the setting lists several values, such as `split.fold=1`; "" if
             there are no such keys.
-        row: name of the row (a model with its settings).
+        row: name of the row (a model with its configuration).
         seed: seed of the model.
         overrides: config overrides, in which references to other runs have been replaced by the directories of these
             runs.
@@ -67,7 +67,7 @@ def dependency_levels(
     """Order the jobs of a study in levels; a job depends only on jobs of earlier levels.
 
     Args:
-        study: the study, after searches have chosen the settings of its rows.
+        study: the study, with the hyperparameters that its searches have chosen so far.
         directory: directory of the study's runs.
         find_run: function that returns the finished run of a job, in any directory, or None.
 
@@ -100,7 +100,7 @@ def dependency_levels(
 
 
 def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
-    """Return the overrides of each variant of a setting: each combination of the values that the setting lists."""
+    """Return the overrides of each variant of a setting (each combination of the values that the setting lists)."""
     keys = list(setting.overrides)
     return [dict(zip(keys, values, strict=True)) for values in product(*map(as_list, setting.overrides.values()))]
 
@@ -186,7 +186,7 @@ def _override_argument(key: str, value: Any) -> str:
 
 
 def _resolved(value: Any, directories: Mapping[str, Path]) -> Any:
-    """Replace references to other rows (models), such as `{GMF}`, in an override's value by their run directories."""
+    """Replace references to other rows (models), such as `{GMF}`, in an override's value by their runs' directories."""
     if not isinstance(value, str):
         return value
     return REFERENCE.sub(lambda reference: str(directories[reference[1]]), value)

@@ -1,4 +1,4 @@
-"""Progress of a study: finished and running runs, and the time that the remaining ones will take."""
+"""Progress of a study: the numbers of finished and running runs, and the time that the remaining runs will take."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", 
 def commit() -> dict[str, Any]:
     """Return `commit`, the hash of the current commit, and `dirty`, whether code or configs differ from that commit.
 
-    The result is empty without a repository, and for an installed package: a repository that contains it belongs to
-    another project.
+    The result is empty if there is no repository, or if this package is installed and not a checkout: a repository
+    that contains an installed package belongs to another project.
     """
     if not IS_CHECKOUT or shutil.which("git") is None:
         return {}

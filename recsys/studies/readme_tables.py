@@ -2,7 +2,7 @@
 
 A comment above each table names the file with its numbers, the setting and, for comparisons, the metric:
 
-    <!-- experiments/STUDY/table.csv, SETTING -->           rows of the study by metrics
+    <!-- experiments/STUDY/table.csv, SETTING -->           a row for each model, a column for each metric
     <!-- experiments/STUDY/pairs.csv, SETTING, METRIC -->   all declared comparisons of a metric
 
 `fill` writes the numbers into such tables. The rows and metrics of the first kind of table are chosen by hand: its
@@ -28,10 +28,10 @@ MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n
 
 
 def fill(text: str, root: Path) -> str:
-    """Write the current numbers into the marked tables of a Markdown text, and return the text.
+    """Write the current numbers into those tables of a Markdown text that a comment marks, and return the new text.
 
     Args:
-        text: the text.
+        text: the text; this module describes the comments.
         root: the folder to which the file names in the text's comments are relative.
 
     Raises:
@@ -41,7 +41,7 @@ def fill(text: str, root: Path) -> str:
 
 
 def texts(root: Path) -> list[Path]:
-    """Return the Markdown files that may have marked tables: README.md, the manual, and the READMEs of studies.
+    """Return the Markdown files that may have tables for `fill`: README.md, the manual, and the READMEs of studies.
 
     Args:
         root: folder of the project.
@@ -50,7 +50,7 @@ def texts(root: Path) -> list[Path]:
 
 
 def fill_files(study: str, root: Path) -> list[Path]:
-    """Fill the marked tables of all Markdown files that show numbers of a study, and return the files that changed.
+    """Apply `fill` to all Markdown files that show numbers of a study, and return the files that changed.
 
     Args:
         study: name of the study's folder in experiments/. Tables of other studies in the same files are filled too.
@@ -64,7 +64,7 @@ def fill_files(study: str, root: Path) -> list[Path]:
 
 
 def _fill_file(path: Path, root: Path) -> bool:
-    """Fill the marked tables of a file, and return whether the file changed."""
+    """Apply `fill` to a Markdown file, and return whether the file changed."""
     before = path.read_text(encoding="utf-8")
     after = fill(before, root)
     if after != before:
@@ -105,7 +105,7 @@ def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
 
 
 def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return the cells of a table: the name of each row (model), and its mean and deviation for each metric.
+    """Return the cells of a table: the name of each row (model), and its mean and standard deviation for each metric.
 
     The best mean of a column is bold if the column had a bold cell before.
     """
@@ -127,7 +127,7 @@ def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Seque
 
 
 def _figure(mean: float, deviation: float, best: float) -> str:
-    """Format a mean and its deviation for a cell; the best mean is bold, and a missing one gives ""."""
+    """Format a mean and its standard deviation for a cell; the best mean is bold, and a missing mean gives ""."""
     if np.isnan(mean):
         return ""
     figure = f"**{mean:.4f}**" if mean == best else f"{mean:.4f}"

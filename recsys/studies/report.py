@@ -1,6 +1,7 @@
-"""Messages that a run prints: its model and data at the start and, at the end, test metrics next to those of baselines.
+"""Messages that a run prints.
 
-The metrics are followed by an explanation, example recommendations, and commands to try next.
+At the start, it prints its model and data; at the end, the test metrics of its model and of baselines, an explanation
+of the metrics, example recommendations, and commands to try next.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ COMPARABLE = "Figures on another split, or with sampled candidates, cannot be co
 
 
 def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Select the most important metrics: those at list length 10, and those without a list length."""
+    """Select the most important metrics: metrics at list length 10, and metrics without a list length."""
     return {name: value for name, value in metrics.items() if not re.search(r"@(?!10\b)", name)}
 
 
@@ -48,7 +49,7 @@ def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> Non
 
 
 def print_in_one_line(directory: Path, metrics: Mapping[str, float]) -> None:
-    """Print some metrics of a run: those of the test or, if it was not tested, of validation."""
+    """Print some metrics of a run in one line: test metrics or, if the run was not tested, validation metrics."""
     stage = "test" if any(name.startswith("test/") for name in metrics) else "valid"
     measured = {name.removeprefix(f"{stage}/"): value for name, value in metrics.items() if name.startswith(stage)}
     names = [name for name in IN_ONE_LINE if name in measured] or [*measured][:2]

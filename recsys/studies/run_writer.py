@@ -139,9 +139,9 @@ class RunWriter:
     def write_learned_before(self, ratings: Dataset) -> None:
         """Store the ratings on which the initial weights of a warm start were trained.
 
-        They are stored in the form of `Dataset.pairs`. A later warm start must not be tested on these ratings: a new
-        random split may put them into the test set, and the runs that were trained on them may have been deleted by
-        then.
+        They are stored in the form of `Dataset.pairs`. A later warm start must not be tested on these ratings, although
+        a new random split may put them into the test set. By then, the runs that were trained on them may have been
+        deleted, so this run stores the ratings.
         """
         write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 
@@ -245,7 +245,7 @@ def _write_json(path: Path, value: Any) -> None:
 def _write_embeddings(path: Path, model: HasEmbeddings, split: Split) -> None:
     """Write the embeddings of a run as an .npz file.
 
-    Its arrays are `users` (n_users, d) and `items` (n_items, d); `user_ids` and `movie_ids`, the raw ids of their rows;
+    Its arrays are `users` (n_users, d) and `items` (n_items, d); `user_ids` and `movie_ids`, the raw ids of these rows;
     and `split`, the split's fingerprint.
     """
     arrays = {

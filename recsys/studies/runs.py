@@ -7,8 +7,8 @@
     begun.json              digest of the code with which the run started
     train.log
     tensorboard/ or csv/    curves and other output of the logger
-    tensorboard/final/      final metrics, hyperparameters, texts and points, as TensorBoard shows them
-    checkpoints/selection/  best and last weights of the fit on training ratings, which validation monitored
+    tensorboard/final/      final metrics, hyperparameters, texts and embeddings, as TensorBoard shows them
+    checkpoints/selection/  best and last weights of the fit on training ratings, measured on validation
     checkpoints/refit/      best and last weights of the fit on training and validation ratings together
     model/                  the final model, which `recsys.models.base.load` reads without Hydra
     metrics.json            `valid/ndcg@10`, `test/ndcg@10`, ...
@@ -75,7 +75,7 @@ class Run:
 
     Attributes:
         directory: directory of the run.
-        config: the complete config, resolved, nested as in configs/.
+        config: the complete config with interpolations resolved, nested as in configs/.
         metrics: metrics by name, `valid/...` and `test/...`.
         manifest: fingerprints, seed, commit, versions, hardware, seconds, memory.
     """
@@ -147,7 +147,9 @@ class Run:
         return split.refit_train if self.config["refit"] else split.train
 
     def has_learned(self, split: Split, later: Dataset) -> np.ndarray:
-        """Return on which ratings of a later data set the final model was trained, in this run or an earlier one.
+        """Return on which ratings of a later data set the final model was trained.
+
+        Training in earlier runs, whose weights this run continued to train, counts too.
 
         Args:
             split: split of the run.
@@ -183,7 +185,7 @@ class Run:
 
     @property
     def may_embed_new_users(self) -> bool:
-        """Return whether the model embeds users by their histories; also True if only a loaded model could show it."""
+        """Return whether the model embeds users by their histories; also True if only loading the model could tell."""
         if not (self.directory / MODEL).is_dir():
             return True
         cls = known_class(self._model_directory)
@@ -213,14 +215,15 @@ class Run:
         """Return this run's config for a new run in another directory.
 
         Settings that refer to this run's directory, such as those of the logger, refer to the new directory instead, so
-        that the new run writes nothing into this one's directory. A run of an earlier version may have stored no
-        unresolved settings: its config is returned unchanged, and still refers to its own directory.
+        that the new run writes nothing into this run's directory. If this run was made by an earlier version, it may
+        have stored no config with interpolations: its config is then returned unchanged, and still refers to this run's
+        directory.
 
         Args:
             directory: directory of the new run.
 
         Raises:
-            UserError: the file of unresolved settings is damaged.
+            UserError: the file of the config with interpolations is damaged.
         """
         unresolved = next(
             (file for name in (UNRESOLVED, ".hydra/config.yaml") if (file := self.directory / name).is_file()), None
@@ -391,7 +394,7 @@ class _Moved:
 
         Args:
             resolved: settings with interpolations resolved.
-            unresolved: the same settings with interpolations, from which it is seen which settings refer to `before`.
+            unresolved: the same settings with interpolations, which show what settings refer to `before`.
         """
         if isinstance(resolved, dict):
             written = unresolved if isinstance(unresolved, dict) else {}

@@ -1,4 +1,4 @@
-"""Finds segments (groups of similar users) of a run's users, and stores them and a report in the run's directory."""
+"""Finds segments (groups of similar users) among a run's users, and stores them with a report in its directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
-    """Find segments of a run's users, and write their files; see `recsys.analysis.segments`.
+    """Find segments of a run's users, and write the segments and a report; see `recsys.analysis.segments`.
 
     Args:
         run: run whose users are segmented.
@@ -26,8 +26,8 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
         The segments.
 
     Raises:
-        UserError: the run was not tested; the method finds no segments; or the space is that of embeddings, but the
-            model has none or was trained on another split.
+        UserError: the run was not tested; the method finds no segments; or the space is `embeddings`, but the model
+            has no embeddings or was trained on another split.
     """
     # These modules import matplotlib and scikit-learn, which a run without segments does not need.
     from recsys.analysis.segments import report
@@ -58,7 +58,10 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
 
 
 def with_space(study: SegmentStudy, run: Run) -> SegmentStudy:
-    """Return the study with a space: a space of None becomes `embeddings` if the run has them, else `ratings`."""
+    """Return the settings of a segmentation with its `space` chosen.
+
+    If `space` is None, it becomes `embeddings` if the run has embeddings, else `ratings`.
+    """
     from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
 
     if study.space is not None:

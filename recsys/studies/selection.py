@@ -25,7 +25,7 @@ class Selection:
     Attributes:
         metric: name of the metric, such as `ndcg@10`.
         ranking: mean of the metric on validation by model, best first. It contains the models that were run on all
-            splits that count: those on which at least half of the models were run.
+            splits that count. A split counts if at least half of the models were run on it.
         left_out: models that were not run on all splits that count, or that lack the metric.
         n_splits: number of splits that count.
         n_users: number of test users whom the two best models share.
@@ -33,7 +33,7 @@ class Selection:
         seconds: training time of the best and of the second best model in seconds, mean over runs, without the refit.
         lead: lead of the best model over the second best on test, mean over users. It is positive if the best model is
             better on test too, also for metrics of which smaller values are better. The lead weights all users equally,
-            while errors in `test` weight all ratings equally.
+            while metrics such as rmse in `test` weight all ratings equally.
         p_value: two-sided p-value of the lead, see `recsys.evaluation.resampling`.
     """
 

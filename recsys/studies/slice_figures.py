@@ -1,4 +1,4 @@
-"""Figures of a study's results by slice: groups of users, such as by activity, and of items, such as by genre."""
+"""Figures of a study's results by slice: a group of users (by activity, for example) or of items (such as a genre)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Itera
         by_row: outcomes of each model, by its row in the study's table, the best first.
 
     Yields:
-        File name, title and figure.
+        File name, title and figure of each heat map.
     """
     if is_of_a_group(metric):
         return  # the size of a slice counts all of its users
@@ -96,7 +96,7 @@ def _read_slices(directory: Path) -> pd.DataFrame:
 
 
 def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str) -> Figure:
-    """Draw values (rows, slices) as cells, with the size of each slice in its label."""
+    """Draw a frame of values, with a row for each model and a column for each slice, whose label shows its size."""
     rows = [fill(row, ROW_WIDTH) for row in values.index]
     is_dense = len(slices) > MAX_LONG_LABELS
     fig, ax = figures.subplots(charts.height_of("\n".join(rows).count("\n") + 1) + (1.2 if is_dense else 0.8))

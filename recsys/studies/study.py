@@ -69,8 +69,8 @@ class Setting:
         rows: rows of the table by name.
         metrics: metrics in the columns of the table, without `valid/` or `test/`, such as `ndcg@10`; the main metric
             comes first.
-        varied: keys of `overrides` for which the config lists several values, even if a command selects only one of
-            them.
+        varied: keys of `overrides` for which the config lists several values, even if a command selects only one
+            of these values.
         on_demand: whether the setting is run only by commands that name it or that select no other setting; for
             example, because its files cannot be downloaded.
         pairs: pairs of rows to compare, written in a config as `[Markov, EASE]` for the main metric, or as `[Markov,
@@ -100,11 +100,11 @@ class Study:
         baselines: names of rows that are baselines. All other rows are compared with the baseline that is best on
             validation.
         n_trials: number of configurations that the search of a row tries, unless the row has its own number.
-        search: whether to search hyperparameters again that have already been chosen.
-        settings_run: names of the settings to run; if empty, all except those with `on_demand`.
+        search: whether to search again for hyperparameters that have already been chosen.
+        settings_run: names of the settings to run; if empty, all settings without `on_demand` are run.
         rows_run: names of the rows to run; rows on which these depend are run too. If empty, all rows are run.
-        tolerance: relative difference within which a metric that is measured again on another processor agrees with the
-            published one, for rows of a single seed.
+        tolerance: relative difference that is allowed between a published metric and its repetition on another
+            platform, for rows (models) with a single seed.
     """
 
     name: str
@@ -206,8 +206,8 @@ class Study:
         Each searched row also gets the number of configurations that its search compared.
 
         Args:
-            chosen: (name of the setting, name of the row) -> overrides, which are added to those of the row and take
-                precedence over them.
+            chosen: (name of the setting, name of the row) -> overrides, which are added to the row's own overrides and
+                take precedence over them.
         """
         settings = {
             name: replace(
@@ -249,7 +249,7 @@ def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return the values that a setting lists for a key; a single value is returned as a list of one."""
+    """Return a value of an override as a list: a list is returned unchanged, a single value as a list of one."""
     return value if isinstance(value, list) else [value]
 
 

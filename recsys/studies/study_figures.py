@@ -1,4 +1,4 @@
-"""Draws the figures of a study, for each setting whose runs have the necessary data."""
+"""Draws the figures of a study for each setting (data, split and protocol) whose runs have the necessary data."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class _SettingData:
         other_metrics: the other metrics of the setting's table.
         by_row: outcomes of each row (model) to draw, the best row first.
         colours: colour of each row, the same in all figures; only the best rows are highlighted.
-        intervals: lower and upper end of the main metric's interval, in a column for each row; rows without the metric
-            per user have no column.
+        intervals: lower and upper end of the main metric's confidence interval, in a column for each row; rows without
+            an interval have no column, see `_intervals`.
         seconds: mean training time of each row, in CPU or wall-clock seconds as in the table; NaN where it was not
             measured.
     """
@@ -111,7 +111,7 @@ def _in_capitals(text: str) -> str:
 def _subtitle(setting: str, outcomes: Sequence[Outcome]) -> str:
     """Return a subtitle: the names of the data and of the setting.
 
-    The former are left out if the setting's name begins with one of them.
+    The names of the data are left out if the setting's name begins with one of these names.
     """
     names = sorted({run.manifest["data"]["name"] for _, run in complete_runs(outcomes)})
     return setting if setting.startswith(tuple(names)) else ", ".join([*names, setting])
@@ -129,8 +129,8 @@ def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Se
 def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
     """Return the ends of the bootstrap interval of a metric's mean over users, in a column for each model.
 
-    Models without the metric have no column. Errors, and metrics whose names contain `/relevant`, have no intervals,
-    because their means in tables are over ratings and not over users.
+    Models without per-user values of the metric have no column. Metrics such as rmse, and metrics whose names contain
+    `/relevant`, have no intervals, because their means in tables are over ratings and not over users.
     """
     found = {row: user_metrics(own, [metric]).get(metric) for row, own in by_row.items()}
     values = {row: own for row, own in found.items() if own and direction(metric) > 0 and "/relevant" not in metric}
@@ -171,9 +171,10 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 
 
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
-    """Draw the ranks of the models by one metric over all users, under each setting and protocol of the metric.
+    """Draw the ranks of the models by the main metric in each setting and under each protocol of this metric.
 
-    Returns None unless there are several settings, all with the same three or more models.
+    Protocols that cover only a group of users are left out. Returns None unless there are several settings, all with
+    the same three or more models.
     """
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
@@ -284,7 +285,7 @@ def pareto_front(seconds: pd.Series, values: pd.Series, direction: int) -> list[
     Args:
         seconds: training time by model.
         values: metric by model.
-        direction: 1 (or 0) if larger values of the metric are better, -1 if smaller ones are.
+        direction: 1 (or 0) if larger values of the metric are better, -1 if smaller values are.
     """
     order = seconds[values.index].sort_values(kind="stable").index
     best = (values[order] * (direction or 1)).cummax()
@@ -339,7 +340,7 @@ def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str]
 
 
 def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
-    """Draw a dot for each row (model), with the interval of its main metric, and its name at the right."""
+    """Draw a dot for each row (model), with the confidence interval of the main metric and the name at the right."""
     rows = list(x.index.intersection(y.index))
     ax.scatter(x[rows], y[rows], c=[data.colours[row] for row in rows], s=34, zorder=2)
     for row in data.intervals.columns.intersection(rows):

@@ -1,14 +1,14 @@
 """The report of a study in `experiments/<study>/`.
 
     runs.csv        a row for each run: metrics, fingerprints, code, cost
-    table.md        a table for each setting, with notes
+    table.md        a table for each setting (data, split and protocol), with notes
     table.tex       the same tables in LaTeX, with the package booktabs
     table.csv       the statistics behind the tables, comparisons included
-    pairs.csv       comparisons that the study declares, if it declares any; table.md shows them too
-    orders.csv      how well the settings agree on the order of their rows, if they share rows
+    pairs.csv       comparisons of two models that the study declares, if any, which table.md shows too
+    orders.csv      how well settings or metrics agree on the order of the models, if they share models
     figures/        each figure as PNG and SVG
     leakage/        for each split, what its training, validation and test ratings share, and its invariants
-    search/         the trials of each search, and a figure of them
+    search/         the trials of each hyperparameter search, and a figure of the trials
 
 README.md in the same folder is written by hand.
 """
@@ -45,11 +45,11 @@ LEAKAGE = "leakage"
 
 
 class Report(NamedTuple):
-    """The results of a study: a table for each setting, and the declared comparisons.
+    """The results of a study: a table for each setting, and the comparisons of models that the study declares.
 
     Attributes:
         tables: the tables.
-        pairs: frame of the declared comparisons, as `pair_statistics` returns it.
+        pairs: frame of the comparisons, which `pair_statistics` returned.
     """
 
     tables: list[StudyTable]
@@ -158,14 +158,14 @@ def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
 
 
 def _finished(runs: pd.DataFrame) -> set[str]:
-    """Return a phrase for each finished run in a frame of `runs_frame`, such as `EASE on ml-100k, seed 0`."""
+    """Return a phrase for each finished run in a frame of `runs.csv`, such as `EASE on ml-100k, seed 0`."""
     finished = runs[runs["status"] == "complete"].astype({"variant": object}).fillna({"variant": ""})
     keys = finished[RUN_KEY].to_numpy().tolist()
     return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
 
 
 def print_report(report: Report) -> None:
-    """Print the tables with their notes, and the declared comparisons."""
+    """Print the tables of a report with their notes, and the comparisons of models that the study declares."""
     for table in report.tables:
         table.print()
         print("\n".join(table.notes))
@@ -177,7 +177,7 @@ def print_report(report: Report) -> None:
 
 
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Return the rows of `runs.csv`: one for each planned run, with empty cells if the run has not finished.
+    """Return the frame of `runs.csv`: a row for each planned run, with empty cells if the run has not finished.
 
     `commit` ends in + if files differed from the commit. `seconds_*` and `cpu_seconds_*` are the times of the stages,
     and `peak_memory_mib` is the peak memory of the process during the run, see `peak_memory`.
@@ -201,7 +201,7 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    """Return the columns of `runs.csv` for a finished run: cost, provenance, and the given and the headline metrics."""
+    """Return the columns of `runs.csv` for a finished run: cost, provenance, given metrics, headline metrics."""
     manifest, stages = run.manifest, ("fit", "refit", "test")
     clocks = {clock: manifest.get(clock, {}) for clock in ("seconds", "cpu_seconds")}
     chosen = [f"{stage}/{metric}" for metric in metrics for stage in ("valid", "test")]

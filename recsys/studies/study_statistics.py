@@ -24,7 +24,7 @@ COMPARED = ["metric", "row", "baseline", "users", "difference", "low", "high", "
 
 
 def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
-    """Compute the statistics behind a table.
+    """Compute the statistics behind the table of a study's setting (data, split and protocol).
 
     Args:
         setting: setting of the table.
@@ -38,7 +38,7 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
         seeds; the result `published` by others; the number of `configurations` compared; mean `seconds` and
         `cpu_seconds` of training (see `training_seconds`); the highest `memory_mib` of the process; and the comparison
         with the `baseline`: the number of its `users`, the mean `difference` over these users with the ends `low` and
-        `high` of its interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
+        `high` of its confidence interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
 
     Raises:
         UserError: a finished run was not tested.
@@ -64,7 +64,9 @@ def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
 
 
 def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> str | None:
-    """Return the baseline that is best on validation by the setting's main metric; None if none has been validated.
+    """Return the baseline that is best on validation by the setting's main metric.
+
+    It is None if no baseline has been validated.
 
     Only seeds for which all variants have finished count.
     """
@@ -100,7 +102,7 @@ def peak_memory(run: Run) -> float:
     """Return the peak memory of a run in MiB; NaN if it was not measured.
 
     Manifests of earlier versions, which lack CPU seconds, may have the peak memory of a previous run in the same
-    process; it counts as not measured.
+    process; such a value counts as not measured.
     """
     return run.manifest["peak_memory_bytes"] / 2**20 if "cpu_seconds" in run.manifest else np.nan
 
@@ -157,7 +159,7 @@ def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[st
 def _comparisons(
     metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[tuple[Any, ...]]:
-    """Compare all other models with the baseline on per-user metrics; return tuples with the columns `COMPARED`."""
+    """Compare each model with the baseline on per-user metrics; return tuples with the columns `COMPARED`."""
     values = {row: user_metrics(outcomes, metrics) for row, outcomes in by_row.items()}
     records: list[tuple[Any, ...]] = []
     for metric in metrics:

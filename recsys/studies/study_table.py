@@ -137,7 +137,7 @@ _TERMINAL = _Markup("[bold]{}[/bold]", "[underline]{}[/underline]", escape)
 
 
 def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
-    """Build the table of each setting.
+    """Build the table of each setting (data, split and protocol) of a study.
 
     Args:
         study: the study, which determines the order of tables, rows and columns.

@@ -26,7 +26,7 @@ def table_notes(
 
     Args:
         setting: setting of the table.
-        study: study of the setting.
+        study: the study that contains the setting.
         statistics: see `StudyTable`.
         by_row: outcomes of each row.
         n_tests: number of tests in the study, for which its p-values are adjusted.
@@ -53,7 +53,7 @@ def table_notes(
 
 
 def clock(statistics: pd.DataFrame) -> str:
-    """Return which training time a table shows, a key of `TIMES`: CPU seconds if some model has them."""
+    """Return which training time a table shows: `cpu_seconds` if it was measured for some model, else `seconds`."""
     return "cpu_seconds" if statistics["cpu_seconds"].notna().any() else "seconds"
 
 

@@ -32,8 +32,9 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
     """Return a frame with a row for each run.
 
     Its columns are `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, and the run's metrics.
-    `settings` lists those settings in which the runs of a model differ, or that the command of such a run changed:
-    hyperparameters, `metadata`, `refit`, reranker, trainer, `warm_from` and `segments_from`.
+    `settings` lists those settings that differ between the runs of a model or that the command of one of these runs
+    changed. Only hyperparameters, `metadata`, `refit`, `warm_from`, `segments_from`, and settings of the reranker and
+    the trainer are listed.
     """
     settings = [_settings(run.config) for run in runs]
     models = [run.config["model"]["_target_"].rpartition(".")[2] for run in runs]
@@ -61,7 +62,7 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def without_repeats(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs without those whose data, split, model, settings and seed are those of a later run."""
+    """Return the runs that no later run repeats with the same data, split, model, settings and seed."""
     repeated = results(runs).duplicated([*KEYS, "seed", "fingerprint"], keep="last")
     return [run for run, is_repeated in zip(runs, repeated, strict=True) if not is_repeated]
 
@@ -86,7 +87,10 @@ def _reranker(config: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
-    """Format the `statistics` of each metric in one column of text: `0.1452 ± 0.0012`; see there for the arguments."""
+    """Format each metric's mean and standard deviation as text, such as `0.1452 ± 0.0012`.
+
+    See `statistics` for the arguments and rows.
+    """
     numbers = statistics(runs, metrics)
     text = numbers[[*KEYS, "splits", "seeds"]].astype(str)
     for metric in map(with_stage, metrics):
@@ -96,7 +100,7 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def statistics(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
-    """Average each metric over the runs of a row.
+    """Average each metric over the runs with the same data, split, model and settings.
 
     Args:
         runs: finished runs.
@@ -104,8 +108,8 @@ def statistics(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         A frame with a row for each combination of data, split, model and settings. Its columns are `KEYS`, the numbers
-        of `splits` and `seeds`, and two for each metric: its mean under its own name and its standard deviation under
-        `METRIC std`, which is missing for a single run.
+        of `splits` and `seeds`, and two for each metric: `METRIC`, its mean, and `METRIC std`, its standard deviation,
+        which is NaN for a single run.
 
     Raises:
         UserError: no run has one of the metrics.
@@ -125,9 +129,10 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
     """Compare models with a baseline; return a frame of text with a row for each metric and model.
 
     A comparison covers the users and splits on which both models were tested. If each rating of a user is a query of
-    its own, the user's value is the mean over these queries. `mean` and `baseline` are averages over splits of the mean
-    over users and seeds, with 95% intervals if there are several splits. `difference` has a bootstrap interval over
-    users, splits and seeds, and `p` is its p-value, adjusted by Holm's method for all models compared on the metric.
+    its own, the user's value is the mean over these queries. The columns `mean` (of the model) and `baseline` are means
+    over users and seeds, averaged over splits, with 95% intervals if there are several splits. `difference` has a
+    bootstrap interval over users, splits and seeds, and `p` is its p-value, adjusted by Holm's method for all models
+    compared on the metric.
 
     Args:
         runs: runs on one data set, with one kind of split.

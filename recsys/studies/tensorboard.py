@@ -1,7 +1,7 @@
 """Writes the final results of a run for TensorBoard, in addition to the curves.
 
-These are hyperparameters and final metrics, for the comparison of runs; embeddings with titles, genres and years, for
-the projector; and, as text, all metrics, recommendations for sample users, and all settings.
+The final results are hyperparameters and final metrics, for the comparison of runs; embeddings with titles, genres and
+years, for the projector; and, as text, all metrics, recommendations for sample users, and all settings.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _indented(text: str) -> str:
 def _add_points(
     events: EventLog, name: str, points: np.ndarray, n_ratings: np.ndarray, described: pd.DataFrame
 ) -> None:
-    """Add embeddings of users or items; of more than `PROJECTED`, only those with the most ratings.
+    """Add embeddings of the users or items with the most ratings, at most `PROJECTED`, to the projector.
 
     The projector treats an empty cell as missing, so a numeric column with gaps still counts as numeric.
 
@@ -150,7 +150,7 @@ def _add_points(
         name: name of the set of points.
         points: float (n, d) embeddings.
         n_ratings: int64 (n,) number of ratings of each user or item.
-        described: frame of n rows with the labels, by some of which points can be coloured.
+        described: frame of n rows with the labels; points can be coloured by the columns in `COLORS`.
     """
     shown = np.sort(np.argsort(-n_ratings, kind="stable")[:PROJECTED])
     labels = described.assign(ratings=n_ratings).iloc[shown].astype(object).fillna("").astype(str)

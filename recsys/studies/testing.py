@@ -155,8 +155,8 @@ def conclude(
         measurement: how the model is tested.
         logger: logger of the curves, or None. Loggers other than TensorBoard's also get settings and final metrics.
         also: functions to call with the run before its manifest marks the run as finished.
-        is_alone: False for a job of a sweep, which prints some metrics in one line. Any other run prints all test
-            metrics beside those of baselines, an example, and commands to try next.
+        is_alone: False for a job of a sweep, which prints some metrics in one line. If True, the run prints commands
+            to try next and, if the model was tested, an example and the test metrics of the model and of baselines.
 
     Returns:
         The validation metrics and, if the model was tested, the test metrics.
@@ -187,10 +187,10 @@ def conclude(
 
 
 def _completed(model: Recommender, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of ratings, after the first process has collected the learned state of a sharded model.
+    """Complete a model that is sharded by user, and return the numbers of ratings of items and users.
 
-    A model that is not sharded by user is complete already. If the run is sharded by user, all of its processes must
-    call this.
+    The first process collects what each process has learned about its own users, so all processes of a sharded run must
+    call this function. If the run is not sharded, the model is complete already.
 
     Returns:
         Number of ratings of each item, int64 (n_items,), and of each user, int64 (n_users,).
@@ -226,7 +226,7 @@ def _log_results(
 
 
 def _print_test(model: Recommender, split: Split, measurement: Measurement, tested: Evaluation, *, refit: bool) -> None:
-    """Print the test metrics beside those of baselines, and an explanation of how to read them."""
+    """Print the test metrics of a model and of baselines, and an explanation of how to read them."""
     others = {}
     if split.dataset.shard is None:  # a sharded run has no process with the ratings of all users
         others = measurement.own(model, split.test) | measurement.baselines(split, refit, model)

@@ -1,6 +1,6 @@
 """Formats records as TFRecords, which TensorBoard reads; their checksums are CRC-32C (Castagnoli).
 
-TensorBoard's own writer is not used, because importing it takes longer than all other imports of the log.
+TensorBoard's own writer is not used, because importing it takes longer than all other imports of the event log.
 """
 
 from __future__ import annotations

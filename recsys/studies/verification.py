@@ -1,4 +1,4 @@
-"""Verification of published results: a run of a study is repeated, and the metrics of both are compared."""
+"""Verification of published results: a run of a study is repeated, and the metrics of both runs are compared."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def published_run(file: Path, **criteria: Any) -> pd.Series:
 def seed_deviations(file: Path, published: pd.Series) -> pd.Series:
     """Return the standard deviation of each metric over seeds, for the model and settings of a published run.
 
-    It is NaN if there is only one seed, or if the metric is the same for all seeds. Such a metric, for example that of
-    users without a history, can still differ between platforms by rounding.
+    The deviation of a metric is NaN if there is only one seed, or if the metric is the same for all seeds. Metrics of
+    users without a history, for example, are often the same for all seeds; by rounding, they can still differ between
+    platforms.
 
     Args:
         file: `runs.csv` of the study.

@@ -19,15 +19,15 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
         earlier: the earlier run.
         before: split of the earlier run.
         run: writer of the new run, which stores the ratings on which the weights were trained.
-        model: untrained model with the same hyperparameters.
+        model: untrained model with the hyperparameters of the earlier run's model.
         split: split of the new run.
 
     Returns:
         The split of the new run, without validation and test ratings on which the weights were trained.
 
     Raises:
-        UserError: the model cannot continue from the earlier one, the earlier run's split is no longer the same, the
-            items of the splits differ, or no rating is left to validate or test on.
+        UserError: the model cannot continue from the earlier run's model, `before` is not the split on which the
+            earlier run was trained, the items of the splits differ, or no rating is left to validate or test on.
     """
     earlier.check_split(before)
     # The new run's config names the class, so it is imported already; unpickling would run other code.
