@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Refit once or repeatedly or, with `--roll-back`, serve again the run that the currently served refit replaced.
+    """Refit a run once or repeatedly; with `--roll-back`, go back to the run that was served before the last promotion.
 
     Raises:
         UserError: the run or the store cannot be read, another refit of the run is in progress, a refit without

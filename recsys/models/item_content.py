@@ -28,8 +28,8 @@ class ItemContent:
         min_count: a binary feature is used only if at least this many rated items have it.
 
     Attributes:
-        text: float32 (n_items, d_text) sentence embeddings, centred on the average rated item and scaled to length 1;
-            zero for an item without metadata.
+        text: float32 (n_items, d_text) sentence embeddings minus `average`, scaled to length 1; zero for an item
+            without metadata.
         facts: float32 (n_items, f), CSR: 1 if an item has a feature, else 0.
         average: float32 (d_text,) mean sentence embedding of the rated items.
         fact_names: str (f,) names of the features; see `recsys.data.features.vocabulary`.
@@ -88,8 +88,8 @@ class ItemContent:
         self.text_encoder = make_encoder(self.encoder).restore(without_prefix("encoder", arrays))
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return sentence embeddings centred on the average rated item and scaled to length 1, float32 (n, d_text).
+        """Return sentence embeddings minus `average`, scaled to length 1, float32 (n, d_text).
 
-        They are centred because what all items have in common says nothing about tastes.
+        The average is subtracted because what all items have in common says nothing about tastes.
         """
         return normalize(np.where(vectors.any(axis=1, keepdims=True), vectors - self.average, 0.0)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Fills tables in README files and in the manual with numbers of studies.
+"""Fills tables in README files and in the manual with the results of studies.
 
 A comment above each table names the file with its numbers, the setting and, for comparisons, the metric:
 

@@ -72,14 +72,14 @@ def print_findings(exploration: Exploration, report: Report) -> None:
 
 
 def cleaning_finding(report: Report) -> str:
-    """State in a sentence how many ratings cleaning removed, and which of its rules removed most of them."""
+    """State in a sentence how many ratings cleaning removed, and which of its rules removed the most."""
     n_dropped = sum(report.dropped.values())
     if not n_dropped:
         return f"Cleaning removed none of the {report.rows_read:,} ratings."
     main_rule = max(report.dropped, key=lambda rule: report.dropped[rule])
     return (
         f"Cleaning removed {n_dropped:,} of {report.rows_read:,} ratings ({percent(n_dropped / report.rows_read)}), "
-        f"most of them by the rule '{main_rule}'."
+        f"the most by the rule '{main_rule}'."
     )
 
 

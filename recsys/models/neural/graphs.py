@@ -72,7 +72,10 @@ class FoldInGraph(UserGraph):
         self.register_buffer("item_vectors", torch.from_numpy(item_vectors))
 
     def forward(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph`; replaces the module's tables of users by tables for the users of this query only."""
+        """See `ScoreGraph`.
+
+        For this call only, the module's user embedding tables are replaced by tables with a row per user of the query.
+        """
         history = PaddedHistoryBatch.from_padded(query, torch.ones_like(given(query.items), dtype=torch.float32))
         x = history.pooled(self.item_vectors, history.weights) / history.lengths.clamp(min=1).sqrt()[:, None]
         folded = (x @ self.regression[:-1] + self.regression[-1]).split(
