@@ -58,7 +58,7 @@ def test_explore_prints_its_findings_and_the_path_of_the_report(command, ratings
     source += (f"cache_dir={tmp_path}/cache",)
     assert command("explore", *source, "--out", str(tmp_path / "report")) == 0
     printed = capsys.readouterr().out
-    assert "Cleaning removed 1 of 4 ratings (25%), most of them by the rule 'rating outside the scale'." in printed
+    assert "Cleaning removed 1 of 4 ratings (25%), the most by the rule 'rating outside the scale'." in printed
     assert printed.endswith(f"report: {tmp_path}/report/report.html\n")
     assert "prefers-color-scheme: dark" in (tmp_path / "report" / "report.html").read_text()
     assert command("explore", *source, "--out", str(ratings)) == 2

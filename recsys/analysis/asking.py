@@ -154,11 +154,12 @@ def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> 
 
 
 def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
-    """Choose the films that the web page asks a new viewer about first, and return their n codes in order.
+    """Choose the n films that the web page asks a new viewer about first, and return their codes in order.
 
     The films are chosen among the most rated films that have a title or, if no film has a title, among the most rated
-    films. They are chosen by the expected gain for users of the data. If that would take too long, or the model does
-    not score new users, they are chosen by popularity.
+    films. An answer about each should improve the recommendations for the users of the data set as much as possible on
+    average (see `by_expected_gain`). If that would take too long to compute, or the model does not score new users, the
+    films are chosen by popularity.
     """
     has_title = dataset.item_frame["title"].notna().to_numpy()
     candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item] or not has_title.any()]

@@ -89,7 +89,7 @@ class Plain:
 
 
 def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0) -> Plain:
-    """Return a plain file with a file's content: the file itself if it is plain already, otherwise a copy in `scratch`.
+    """Convert a file to a plain one in `scratch`; a file that is plain is returned as it is, unless lines are skipped.
 
     Args:
         file: the file to convert.

@@ -1,7 +1,7 @@
 """Popularity in the scores of models that read histories, with more weight for users with shorter histories.
 
-A model that scores by histories learns little from one or two interactions, and ranks items for users with so few
-worse than popularity does. `ReadsHistories.score` returns for item i
+One or two interactions tell a model that scores by histories little: for users with such short histories, it ranks
+items worse than popularity does. `ReadsHistories.score` returns for item i
 
     s_i + w_n sd(s) z(c)_i
 

@@ -215,8 +215,8 @@ class Run:
         """Return this run's config for a new run in another directory.
 
         Settings that refer to this run's directory, such as those of the logger, refer to the new directory instead, so
-        that the new run writes nothing into this run's directory. If this run was made by an earlier version, it may
-        have stored no config with interpolations: its config is then returned unchanged, and still refers to this run's
+        that the new run writes nothing into this run's directory. A run made by an earlier version may have stored only
+        its resolved config, without interpolations. That config is returned unchanged, and still refers to this run's
         directory.
 
         Args:
