@@ -253,6 +253,7 @@ def test_a_later_run_continues_from_its_weights(elsewhere: Elsewhere, train_comm
             ["model=mine", "++model._target_=elsewhere.Mine"],
             "there is no package elsewhere in the environment",
         ),
+        (["model=mine", "++model._target_=.Mine"], "must name a class that can be imported (got .Mine)"),
         (["--config-dir", "nowhere", "model=mine"], "--config-dir must be a folder of configs (got nowhere"),
     ],
 )

@@ -77,7 +77,7 @@ def constructor(target: str) -> Callable[..., Any]:
 def _reason(error: BaseException, target: str) -> str:
     """Return why a class cannot be imported, and what to do if its package or its name is not found."""
     package = target.partition(".")[0]
-    if importlib.util.find_spec(package) is None:
+    if package and importlib.util.find_spec(package) is None:
         return (
             f"there is no package {package} in the environment: install it, add its folder to PYTHONPATH or, in its "
             "folder, run `python -m recsys`."
