@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.roll_back:
         with refit_lock(directory):
             active = short(rollout.roll_back(directory))
-        print(f"{active} is served again. `refit` trains at once again, and `refit --every` waits for new ratings.")
+        print(f"{active} is served again. `refit` would train again at once; `refit --every` waits for new ratings.")
         return
     refitter = Refitter(
         directory,
